@@ -1,0 +1,61 @@
+// Every bound in one place, each with its reason. Sizes in bytes unless named otherwise.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/time.h"
+
+namespace godwit::limits {
+
+// ---- what people type
+inline constexpr std::size_t kMaxText = 64 * 1024;  // the longest text message, UTF-8
+
+// ---- frames (proto/frame.h)
+inline constexpr std::size_t kMaxFrame = 1024 * 1024;  // caps a peer's buffer before any check
+inline constexpr std::size_t kMaxNoiseMessage = 65535;   // Noise specification, section 3
+inline constexpr std::size_t kMaxHandshake = 1024;  // XX with empty payloads needs 200
+
+// ---- submitting and delivering
+inline constexpr std::size_t kMaxBatchMessages = 128;  // one round trip's worth of a busy chat
+inline constexpr std::size_t kMaxBatchBytes = 256 * 1024;  // keeps a batch well inside a frame
+inline constexpr std::size_t kMaxCiphertext = 80 * 1024;  // kMaxText with padding and headers
+inline constexpr std::size_t kMaxDevices = 8;  // per account: a phone and seven companions
+inline constexpr std::size_t kDeliverWindow = 512;  // envelopes pushed and not yet acknowledged
+inline constexpr std::size_t kDeliverWindowBytes = 1024 * 1024;  // the same, in bytes
+
+// ---- mailboxes
+inline constexpr std::size_t kMailboxEnvelopes = 20000;  // a month of 650 a day
+inline constexpr std::size_t kMailboxBytes = 64 * 1024 * 1024;  // per device, on disk
+inline constexpr Duration kMailboxRetention = days(30);
+
+// ---- registration
+inline constexpr Duration kCodeLifetime = minutes(10);
+inline constexpr std::uint32_t kCodeAttempts = 5;   // 5 of 10^6 guesses per code
+inline constexpr std::uint32_t kCodesPerWindow = 5;  // codes sent to one number ...
+inline constexpr Duration kCodeWindow = minutes(10);  // ... within this time
+
+// ---- prekeys
+inline constexpr std::size_t kMaxOneTimePrekeys = 200;  // stored per device
+inline constexpr std::size_t kPrekeyBatch = 100;  // made and uploaded at a time
+inline constexpr std::size_t kPrekeyLowWater = 20;  // below: the device is asked for more
+inline constexpr std::uint32_t kBundleFetches = 20;  // one-time keys per requester and target ...
+inline constexpr Duration kBundleWindow = hours(1);  // ... within this time; then none is given
+
+// ---- directory look-ups (enumeration)
+inline constexpr std::uint32_t kLookups = 1000;      // per account ...
+inline constexpr Duration kLookupWindow = hours(24);  // ... within this time
+
+// ---- connections
+inline constexpr Duration kHandshakeTimeout = seconds(10);
+inline constexpr Duration kPingInterval = seconds(25);  // below the usual NAT timeout of 30 s
+inline constexpr Duration kIdleTimeout = seconds(90);    // three pings missed
+inline constexpr Duration kRequestTimeout = seconds(15);  // then the connection counts as dead
+inline constexpr std::size_t kSendQueueBytes = 4 * 1024 * 1024;  // then a slow reader is cut
+
+// ---- client
+inline constexpr std::size_t kOutboxMessages = 200000;  // composing offline: ~1 GiB at worst
+inline constexpr Duration kBackoffFirst = milliseconds(250);
+inline constexpr Duration kBackoffMax = seconds(60);
+
+}  // namespace godwit::limits
