@@ -1,0 +1,31 @@
+#include "ports/store.h"
+
+namespace godwit::ports {
+
+std::string_view space_name(Space space) {
+  switch (space) {
+    case Space::kMeta: return "meta";
+    case Space::kDirectory: return "directory";
+    case Space::kAccount: return "account";
+    case Space::kPrekey: return "prekey";
+    case Space::kQueue: return "queue";
+    case Space::kProfile: return "profile";
+    case Space::kContact: return "contact";
+    case Space::kSession: return "session";
+    case Space::kOutbox: return "outbox";
+    case Space::kMessage: return "message";
+    case Space::kSetting: return "setting";
+  }
+  return "unknown";
+}
+
+Result<Row> Store::get(ByteView partition, Space space, ByteView key) {
+  Bytes end = to_bytes(key);
+  end.push_back(0);  // the immediate successor of `key`
+  auto rows = scan({to_bytes(partition), space, to_bytes(key), std::move(end), 1});
+  if (!rows) return fail(rows.error());
+  if (rows->empty()) return fail(Code::kNotFound, "no such row");
+  return std::move(rows->front());
+}
+
+}  // namespace godwit::ports
