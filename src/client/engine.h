@@ -1,0 +1,87 @@
+// Engine: everything a client is, without a screen, a socket, a clock or a disk.
+//
+// It is told what happened (a command of the person, a frame of the server, the time) and appends
+// what must happen to `out`. A Commit gates every later effect (commit rule): a ciphertext leaves
+// only after the ratchet that made it is stored, a message is shown and acknowledged only after it
+// is stored. If a commit fails, the keeper drops the later effects and loads a new Engine.
+//
+// Invariants, checked by sim/:
+//   * a message is shown exactly once, in its sender's order;
+//   * a person's message is never lost: it is in the outbox until the server accepted it;
+//   * receipts only move forward: sent, delivered, read;
+//   * the live engine equals the one that a restart would load.
+//
+// Not thread-safe, and need not be.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/env.h"
+#include "client/effects.h"
+#include "client/types.h"
+#include "ports/store.h"
+#include "proto/messages.h"
+
+namespace godwit::client {
+
+class Engine {
+ public:
+  // Loads everything but the history from rows; an empty store gives an unregistered engine.
+  // The keeper scans the partition kPartition, space by space, for each of kHydrated.
+  static Bytes partition();
+  static std::span<const ports::Space> hydrated_spaces();
+  struct Snapshot {
+    ports::Space space;
+    std::vector<ports::Row> rows;
+  };
+  static Result<std::unique_ptr<Engine>> load(std::vector<Snapshot> snapshots);
+  ~Engine();
+
+  // ---- commands. Each reports at once what it can refuse at once (kInvalid, kTooLarge, …).
+
+  // Asks for a verification code; needs a connection: fails with kUnavailable without one.
+  Result<RequestId> request_code(std::string_view phone, Env& env, Effects& out);
+  // Creates identity, prekeys and the account. Answer: Event::Registered or Event::Failed.
+  Result<RequestId> register_account(std::string_view phone, std::string_view code, Env& env,
+                                     Effects& out);
+  bool registered() const;
+  const Profile& profile() const;
+
+  // Queues a text for the person with this number (E.164); leaves at the next connection.
+  // Empty text is kInvalid unless `allow_empty`; not UTF-8 is kInvalid; over 64 KiB is kTooLarge;
+  // kFull: the outbox holds limits::kOutboxMessages.
+  struct SendOptions {
+    bool allow_empty = false;  // a blank line of a file
+  };
+  Result<MessageId> send_text(std::string_view phone, std::string_view text, SendOptions options,
+                              Env& env, Effects& out);
+  // Marks all received messages of a chat as read and tells their senders.
+  Result<void> mark_read(std::string_view phone, Env& env, Effects& out);
+  // Contact by number, if one is known: identity, verification state.
+  const Contact* contact(std::string_view phone) const;
+  // Safety number with that contact (60 digits) and QR payload; kNotFound before first contact.
+  Result<SafetyNumber> safety_number(std::string_view phone) const;
+  Result<void> set_verified(std::string_view phone, bool verified, Env& env, Effects& out);
+
+  // ---- the connection. The engine asks for it with Connect and is told how it goes.
+
+  void on_connected(Env& env, Effects& out);
+  void on_disconnected(Env& env, Effects& out);
+  void on_frame(proto::Frame frame, Env& env, Effects& out);
+
+  // Call when deadline() is reached: reconnects, time-outs, pings, retries.
+  void on_tick(Env& env, Effects& out);
+  Instant deadline() const;
+  // True while anything waits for the server: outbox, receipts, acknowledgements.
+  bool busy() const;
+  // Messages composed and not yet accepted.
+  std::size_t outbox_size() const;
+
+ private:
+  Engine();
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace godwit::client

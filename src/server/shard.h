@@ -1,0 +1,114 @@
+// Shard: one thread's worth of entities (sessions, accounts, directory entries), and the keeper of
+// the commit rule. The edge tells it what happened; it appends what must happen to `out`.
+//
+// It owns no socket, clock, disk or thread; whoever does (runtime/, sim/) performs the Outputs
+// in order and reports back through on_written, on_read and on_code_sent, in any order and later.
+// Nothing that is told to it can make it fail: bad input ends at most the session that sent it.
+//
+// Lives on one thread: not thread-safe, and need not be.
+#pragma once
+
+#include <memory>
+#include <variant>
+
+#include "base/env.h"
+#include "base/id.h"
+#include "ports/store.h"
+#include "proto/messages.h"
+#include "server/placement.h"
+
+namespace godwit::server {
+
+// The Noise static public key of the peer: a device's credential.
+using PeerKey = ByteArray<32>;
+
+// ---- what a shard asks of the world, in order
+
+using Token = std::uint64_t;  // unique per shard; a report names the request that it answers
+
+// Store one partition's batch, durably (kSafe), then call on_written(token).
+struct Write {
+  Token token = 0;
+  ports::Batch batch;
+};
+// Scan, then call on_read(token). Reads see every Write before them.
+struct Read {
+  Token token = 0;
+  ports::Scan scan;
+};
+// Send one frame on a connection; dropped silently when the connection is gone. If it cannot be
+// queued (slow reader), the connection is closed, never the frame skipped (RELIABILITY R11).
+struct Send {
+  SessionId session;
+  SharedBytes frame;  // as proto::put_frame writes it, length prefix included
+};
+// Flush what was sent, then close the connection. on_closed is still reported.
+struct Close {
+  SessionId session;
+};
+// Carry octets to another shard's on_bus.
+struct Publish {
+  ShardId to;
+  Bytes message;
+};
+// Send a verification code through the Gateway, then call on_code_sent(token).
+struct SendCode {
+  Token token = 0;
+  std::string phone;
+  std::string code;
+};
+using Output = std::variant<Write, Read, Send, Close, Publish, SendCode>;
+using Outputs = std::vector<Output>;
+
+// Counted since the start; read by the metrics on the shard's own thread.
+struct Counters {
+  std::uint64_t accepted = 0;    // messages whose sender heard so, per device
+  std::uint64_t delivered = 0;   // envelopes pushed
+  std::uint64_t acknowledged = 0;  // envelopes erased because the device has them
+  std::uint64_t expired = 0;
+  std::uint64_t refused_full = 0;
+  std::uint64_t rate_limited = 0;
+  std::uint64_t commits = 0;
+  std::uint64_t commit_failures = 0;
+  std::uint64_t registrations = 0;
+  std::uint64_t sessions = 0;   // now
+  std::uint64_t attached = 0;   // now
+  std::uint64_t accounts = 0;   // hydrated, now
+};
+
+struct ShardConfig {
+  ShardId id;
+  const Placement* placement = nullptr;  // outlives the shard; same thread or immutable
+  ByteArray<32> pepper{};  // keys the directory: HMAC(pepper, number)
+};
+
+class Shard {
+ public:
+  explicit Shard(ShardConfig config);
+  ~Shard();
+
+  // A connection completed its handshake. `session` is unique for the process's lifetime.
+  void on_open(SessionId session, const PeerKey& peer, Env& env, Outputs& out);
+  // One frame arrived, decoded.
+  void on_frame(SessionId session, proto::Frame frame, Env& env, Outputs& out);
+  void on_closed(SessionId session, Env& env, Outputs& out);
+
+  void on_bus(ByteView message, Env& env, Outputs& out);
+  void on_written(Token token, Result<void> result, Env& env, Outputs& out);
+  void on_read(Token token, Result<std::vector<ports::Row>> rows, Env& env, Outputs& out);
+  void on_code_sent(Token token, Result<void> result, Env& env, Outputs& out);
+
+  // Call about once a second: time-outs, expiry, eviction of idle entities.
+  void on_tick(Env& env, Outputs& out);
+
+  // Tells every session that the server stops (they reconnect elsewhere or later) and closes it.
+  void drain(Env& env, Outputs& out);
+
+  const Counters& counters() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace godwit::server
