@@ -46,6 +46,14 @@ inline constexpr Duration kBundleWindow = hours(1);  // ... within this time; th
 inline constexpr std::uint32_t kLookups = 1000;      // per account ...
 inline constexpr Duration kLookupWindow = hours(24);  // ... within this time
 
+// ---- end-to-end sessions (the protocol's own limits: both sides must agree on the first two)
+inline constexpr std::uint32_t kForwardJump = 25000;  // messages lost in a row; bounds the work
+inline constexpr std::size_t kSkippedSeeds = 2000;    // late messages still readable, per chain
+inline constexpr std::size_t kReceivingChains = 5;    // ratchet steps behind that still decrypt
+inline constexpr std::size_t kArchivedSessions = 40;  // after reinstalls and simultaneous starts
+inline constexpr std::size_t kMaxSessionRecord = 1024 * 1024;  // two full sessions; old ones go
+inline constexpr Duration kUnacknowledgedSession = days(30);  // then start anew
+
 // ---- connections
 inline constexpr Duration kHandshakeTimeout = seconds(10);
 inline constexpr Duration kPingInterval = seconds(25);  // below the usual NAT timeout of 30 s

@@ -1,0 +1,38 @@
+// Long-term identity keys: who somebody is, cryptographically.
+#pragma once
+
+#include "base/entropy.h"
+#include "base/result.h"
+#include "crypto/xeddsa.h"
+
+namespace godwit::e2e {
+
+// An X25519 public key in its wire form 0x05 || u (33 octets).
+struct PublicKey {
+  static constexpr std::size_t kSize = 33;
+  crypto::CurvePoint u{};
+
+  bool operator==(const PublicKey&) const = default;
+  ByteArray<kSize> wire() const;
+  // kCorrupt: another length or type octet.
+  static Result<PublicKey> parse(ByteView wire);
+};
+
+// True when `signature` over `message` was made with the private half of `key` (XEdDSA).
+// A signature of another size than 64 octets is simply wrong.
+bool verify(const PublicKey& key, ByteView message, ByteView signature);
+
+// The identity of this device: the account's key pair and the device's registration id.
+struct LocalIdentity {
+  crypto::KeyPair keys;
+  std::uint16_t registration_id = 0;  // 1..16380, random: tells a reinstalled device
+
+  static LocalIdentity generate(Entropy& entropy);
+  PublicKey public_key() const { return {keys.public_key}; }
+  crypto::Signature sign(ByteView message, Entropy& entropy) const;
+
+  crypto::SecretBytes serialize() const;
+  static Result<LocalIdentity> parse(ByteView record);
+};
+
+}  // namespace godwit::e2e
