@@ -29,6 +29,14 @@ inline constexpr std::size_t kMailboxEnvelopes = 20000;  // a month of 650 a day
 inline constexpr std::size_t kMailboxBytes = 64 * 1024 * 1024;  // per device, on disk
 inline constexpr Duration kMailboxRetention = days(30);
 
+// ---- rows (ports/store.h)
+inline constexpr std::size_t kMaxPartition = 128;  // a kind and a few ids
+inline constexpr std::size_t kMaxKey = 1024;
+inline constexpr std::size_t kMaxValue = 4 * 1024 * 1024;  // four of the largest frames
+
+// ---- between shards (ports/bus.h)
+inline constexpr std::size_t kBusQueue = 65536;  // messages to one shard; more are dropped
+
 // ---- registration
 inline constexpr Duration kCodeLifetime = minutes(10);
 inline constexpr std::uint32_t kCodeAttempts = 5;   // 5 of 10^6 guesses per code

@@ -1,5 +1,7 @@
 #include "ports/store.h"
 
+#include "base/limits.h"
+
 namespace godwit::ports {
 
 std::string_view space_name(Space space) {
@@ -17,6 +19,17 @@ std::string_view space_name(Space space) {
     case Space::kSetting: return "setting";
   }
   return "unknown";
+}
+
+Result<void> check_batch(const Batch& batch) {
+  bool fits = batch.partition.size() <= limits::kMaxPartition;
+  for (const Mutation& mutation : batch.mutations) {
+    fits = fits && mutation.row.key.size() <= limits::kMaxKey &&
+           mutation.key_end.size() <= limits::kMaxKey + 1 &&  // the successor of the longest key
+           mutation.row.value.size() <= limits::kMaxValue;
+  }
+  if (!fits) return fail(Code::kTooLarge, "a row is over the limits of the store: split it");
+  return {};
 }
 
 Result<Row> Store::get(ByteView partition, Space space, ByteView key) {

@@ -9,11 +9,16 @@
 //   * after write() returned an error, each of its batches is wholly there or wholly absent: the
 //     owner must forget what it believed and load again;
 //   * scan() returns rows in ascending key order (octets, unsigned), expired rows never;
-//   * a read sees every earlier write of this process.
+//   * a read sees every earlier write of this process;
+//   * a row is expired when its time is <= the time given to set_now().
+//
+// Partitions, keys and values have the sizes of base/limits.h; write() refuses larger ones
+// (kTooLarge) and stores none of the batches. Keys and values may be empty.
 //
 // Thread-safe: any thread may call; calls may block on the disk.
 #pragma once
 
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -81,6 +86,9 @@ struct Batch {
         {Mutation::Kind::kEraseRange, space, {std::move(first), {}, kNever}, std::move(end)});
   }
 };
+
+// kTooLarge when the partition, a key or a value is over its limit. Adapters call it in write().
+Result<void> check_batch(const Batch& batch);
 
 // A bounded read of one partition: keys in [first, end), at most `limit` rows.
 struct Scan {
