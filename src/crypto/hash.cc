@@ -1,0 +1,36 @@
+#include "crypto/hash.h"
+
+#include <sodium/crypto_auth_hmacsha256.h>
+#include <sodium/crypto_hash_sha256.h>
+#include <sodium/crypto_hash_sha512.h>
+
+namespace godwit::crypto {
+
+ByteArray<32> sha256(Parts parts) {
+  crypto_hash_sha256_state state;
+  crypto_hash_sha256_init(&state);
+  for (const ByteView part : parts) crypto_hash_sha256_update(&state, part.data(), part.size());
+  ByteArray<32> digest;
+  crypto_hash_sha256_final(&state, digest.data());
+  return digest;
+}
+
+ByteArray<64> sha512(Parts parts) {
+  crypto_hash_sha512_state state;
+  crypto_hash_sha512_init(&state);
+  for (const ByteView part : parts) crypto_hash_sha512_update(&state, part.data(), part.size());
+  ByteArray<64> digest;
+  crypto_hash_sha512_final(&state, digest.data());
+  return digest;
+}
+
+Key hmac_sha256(ByteView key, Parts parts) {
+  crypto_auth_hmacsha256_state state;
+  crypto_auth_hmacsha256_init(&state, key.data(), key.size());
+  for (const ByteView part : parts) crypto_auth_hmacsha256_update(&state, part.data(), part.size());
+  Key tag;
+  crypto_auth_hmacsha256_final(&state, tag.mutable_view().data());
+  return tag;
+}
+
+}  // namespace godwit::crypto
