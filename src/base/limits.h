@@ -51,13 +51,13 @@ inline constexpr std::uint32_t kBundleFetches = 20;  // one-time keys per reques
 inline constexpr Duration kBundleWindow = hours(1);  // ... within this time; then none is given
 
 // ---- directory look-ups (enumeration)
-inline constexpr std::uint32_t kLookups = 1000;      // per account ...
+inline constexpr std::uint32_t kLookups = 1000;  // per account ...
 inline constexpr Duration kLookupWindow = hours(24);  // ... within this time
 
 // ---- end-to-end sessions (the protocol's own limits: both sides must agree on the first two)
 inline constexpr std::uint32_t kForwardJump = 25000;  // messages lost in a row; bounds the work
-inline constexpr std::size_t kSkippedSeeds = 2000;    // late messages still readable, per chain
-inline constexpr std::size_t kReceivingChains = 5;    // ratchet steps behind that still decrypt
+inline constexpr std::size_t kSkippedSeeds = 2000;  // late messages still readable, per chain
+inline constexpr std::size_t kReceivingChains = 5;  // ratchet steps behind that still decrypt
 inline constexpr std::size_t kArchivedSessions = 40;  // after reinstalls and simultaneous starts
 inline constexpr std::size_t kMaxSessionRecord = 1024 * 1024;  // two full sessions; old ones go
 inline constexpr Duration kUnacknowledgedSession = days(30);  // then start anew
@@ -65,7 +65,7 @@ inline constexpr Duration kUnacknowledgedSession = days(30);  // then start anew
 // ---- connections
 inline constexpr Duration kHandshakeTimeout = seconds(10);
 inline constexpr Duration kPingInterval = seconds(25);  // below the usual NAT timeout of 30 s
-inline constexpr Duration kIdleTimeout = seconds(90);    // three pings missed
+inline constexpr Duration kIdleTimeout = seconds(90);  // three pings missed
 inline constexpr Duration kRequestTimeout = seconds(15);  // then the connection counts as dead
 inline constexpr std::size_t kSendQueueBytes = 4 * 1024 * 1024;  // then a slow reader is cut
 

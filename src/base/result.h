@@ -45,6 +45,6 @@ inline std::unexpected<Error> fail(Error error) { return std::unexpected(error);
 
 // Leaves the calling function with the error of `expression`, if it has one.
 #define GODWIT_TRY(expression) \
-  do {                                                                              \
+  do { \
     if (auto try_result = (expression); !try_result) return ::godwit::fail(try_result.error()); \
   } while (false)

@@ -20,7 +20,9 @@ template <std::size_t N>
 class Secret {
  public:
   Secret() = default;  // zeros
-  explicit Secret(std::span<const std::uint8_t, N> from) { std::ranges::copy(from, octets_.begin()); }
+  explicit Secret(std::span<const std::uint8_t, N> from) {
+    std::ranges::copy(from, octets_.begin());
+  }
   Secret(Secret&& other) noexcept : octets_(other.octets_) { wipe(other.octets_); }
   Secret& operator=(Secret&& other) noexcept {
     if (this == &other) return *this;
