@@ -8,7 +8,8 @@
 namespace godwit::crypto {
 namespace {
 
-// OpenSSL looks algorithms up by name, which costs more than encrypting a short text: once is enough.
+// OpenSSL looks algorithms up by name, which costs more than encrypting a short text: once is
+// enough.
 const EVP_CIPHER* gcm() {
   static const EVP_CIPHER* const cipher = EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr);
   return cipher;

@@ -92,7 +92,8 @@ TEST(Curve, ClampsAndAgrees) {
   const auto a = KeyPair::generate(entropy), b = KeyPair::generate(entropy);
   EXPECT_EQ(a.private_key.view()[0] & 7, 0);
   EXPECT_EQ(a.private_key.view()[31] >> 6, 1);
-  EXPECT_TRUE(equal(dh(a.private_key, b.public_key)->view(), dh(b.private_key, a.public_key)->view()));
+  EXPECT_TRUE(
+      equal(dh(a.private_key, b.public_key)->view(), dh(b.private_key, a.public_key)->view()));
 }
 
 // The key was computed by @noble/hashes 2, an independent implementation.

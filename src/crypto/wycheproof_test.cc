@@ -69,9 +69,10 @@ TEST(Wycheproof, HmacSha256) {
   for_each("hmac_sha256_test.json", 170, [](const auto& group, const auto& test, bool valid) {
     const Bytes tag = hex(test["tag"]), message = hex(test["msg"]);
     const std::size_t half = message.size() / 2;
-    const Key mac = hmac_sha256(
-        hex(test["key"]), {ByteView(message).first(half), ByteView(message).subspan(half)});
-    EXPECT_EQ(equal(mac.view().first(group["tagSize"].template get<std::size_t>() / 8), tag), valid);
+    const Key mac = hmac_sha256(hex(test["key"]),
+                                {ByteView(message).first(half), ByteView(message).subspan(half)});
+    EXPECT_EQ(equal(mac.view().first(group["tagSize"].template get<std::size_t>() / 8), tag),
+              valid);
   });
 }
 

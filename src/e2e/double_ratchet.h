@@ -28,7 +28,7 @@ struct MessageKeys {
 struct ReceivingChain {
   crypto::CurvePoint ratchet{};
   crypto::Key key;
-  std::uint32_t next = 0;      // the counter of the next message in order
+  std::uint32_t next = 0;       // the counter of the next message in order
   crypto::SecretBytes skipped;  // packed (big-endian counter, 32-octet seed), oldest first
 
   ReceivingChain clone() const { return {ratchet, key.clone(), next, skipped.clone()}; }

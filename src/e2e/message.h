@@ -27,8 +27,8 @@ struct WhisperMessage {
   PublicKey ratchet;
   std::uint32_t counter = 0;
   std::uint32_t previous_counter = 0;
-  ByteView ciphertext;  // borrowed
-  ByteView pq_ratchet;  // borrowed; empty in version 3
+  ByteView ciphertext;     // borrowed
+  ByteView pq_ratchet;     // borrowed; empty in version 3
   ByteView authenticated;  // everything before the MAC
   ByteView mac;
 

@@ -33,9 +33,9 @@ struct Encrypted {
 
 struct Decrypted {
   Bytes plaintext;
-  PublicKey sender;  // their identity key
+  PublicKey sender;                                // their identity key
   std::optional<OneTimePrekeyId> consumed_prekey;  // erase it in the same transaction
-  bool new_session = false;  // the other side started it with this message
+  bool new_session = false;                        // the other side started it with this message
 };
 
 class Session {

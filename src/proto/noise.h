@@ -32,6 +32,11 @@ class NoiseChannel {
   // kCorrupt: forged, repeated, lost or out of order: close the connection. kExpired: reconnect.
   Result<Bytes> open(ByteView record);
 
+  // For handing a live connection to another process. Exactly one of the copies may go on: two
+  // would use the same nonces. kCorrupt: not a channel.
+  crypto::SecretBytes serialize() const;
+  static Result<NoiseChannel> parse(ByteView record);
+
  private:
   friend class NoiseHandshake;
   NoiseChannel(crypto::Key send, crypto::Key receive)
