@@ -67,6 +67,7 @@ inline constexpr Duration kHandshakeTimeout = seconds(10);
 inline constexpr Duration kPingInterval = seconds(25);  // below the usual NAT timeout of 30 s
 inline constexpr Duration kIdleTimeout = seconds(90);  // three pings missed
 inline constexpr Duration kRequestTimeout = seconds(15);  // then the connection counts as dead
+inline constexpr Duration kCloseGrace = seconds(5);  // for the last octets to leave
 inline constexpr std::size_t kSendQueueBytes = 4 * 1024 * 1024;  // then a slow reader is cut
 
 // ---- client

@@ -1,0 +1,166 @@
+#include "io/loop.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "base/check.h"
+
+namespace godwit::io {
+
+namespace {
+
+constexpr std::uint8_t kWakeupSource = 255;
+constexpr int kMaxEvents = 512;  // per turn: bounds the time between two turn ends
+
+std::uint64_t pack(std::uint8_t source, std::uint32_t index, std::uint32_t generation) {
+  return std::uint64_t{source} << 56 | std::uint64_t{index} << 32 | generation;
+}
+
+std::int64_t clock_ms(clockid_t clock) {
+  timespec time{};
+  CHECK(clock_gettime(clock, &time) == 0);
+  return std::int64_t{time.tv_sec} * 1000 + time.tv_nsec / 1'000'000;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Loop>> Loop::create() {
+  const int epoll = epoll_create1(EPOLL_CLOEXEC);
+  const int wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (epoll < 0 || wakeup < 0) {
+    if (epoll >= 0) close(epoll);
+    if (wakeup >= 0) close(wakeup);
+    return fail(Code::kIo, "no descriptor left for an event loop: raise the limit (ulimit -n)");
+  }
+  std::unique_ptr<Loop> loop(new Loop(epoll, wakeup));
+  if (!loop->watch(wakeup, kWakeupSource, 0, 0, EPOLLIN)) {
+    return fail(Code::kIo, "epoll refuses a descriptor: raise fs.epoll.max_user_watches");
+  }
+  return loop;
+}
+
+Loop::Loop(int epoll, int wakeup) : epoll_(epoll), wakeup_(wakeup) { read_clocks(); }
+
+Loop::~Loop() {
+  close(epoll_);
+  close(wakeup_);
+}
+
+void Loop::read_clocks() {
+  uptime_ = {clock_ms(CLOCK_MONOTONIC)};
+  now_ = {clock_ms(CLOCK_REALTIME)};
+}
+
+void Loop::run() {
+  std::array<epoll_event, kMaxEvents> events;
+  for (;;) {
+    const int ready = epoll_wait(epoll_, events.data(), kMaxEvents, wait_ms());
+    CHECK(ready >= 0 || errno == EINTR);
+    read_clocks();
+    run_timers();
+    run_tasks();
+    for (int i = 0; i < ready; ++i) {
+      const epoll_event& event = events[static_cast<std::size_t>(i)];
+      const std::uint64_t key = event.data.u64;
+      const auto source = static_cast<std::uint8_t>(key >> 56);
+      if (source == kWakeupSource) continue;
+      sources_[source]->on_ready(static_cast<std::uint32_t>(key >> 32) & kMaxIndex,
+                                 static_cast<std::uint32_t>(key), event.events);
+    }
+    for (Source* source : sources_) source->on_turn_end();
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return;
+  }
+}
+
+void Loop::stop() {
+  post([this] {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  });
+}
+
+void Loop::post(Task task) {
+  {
+    const std::lock_guard lock(mutex_);
+    tasks_.push_back(std::move(task));
+    if (std::exchange(signalled_, true)) return;
+  }
+  // Fails only when the counter is about to overflow: then the loop wakes up anyway.
+  [[maybe_unused]] const int refused = eventfd_write(wakeup_, 1);
+}
+
+void Loop::run_tasks() {
+  std::vector<Task> tasks;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!std::exchange(signalled_, false)) return;
+    eventfd_t count = 0;  // emptied under the lock: a later post() must wake the loop again
+    [[maybe_unused]] const int refused = eventfd_read(wakeup_, &count);
+    tasks.swap(tasks_);
+  }
+  for (Task& task : tasks) task();
+}
+
+std::uint8_t Loop::add_source(Source& source) {
+  CHECK(sources_.size() < kWakeupSource);
+  sources_.push_back(&source);
+  return static_cast<std::uint8_t>(sources_.size() - 1);
+}
+
+bool Loop::watch(int fd, std::uint8_t source, std::uint32_t index, std::uint32_t generation,
+                 std::uint32_t events) {
+  CHECK(index <= kMaxIndex);
+  epoll_event event{.events = events, .data = {.u64 = pack(source, index, generation)}};
+  return epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+bool Loop::rewatch(int fd, std::uint8_t source, std::uint32_t index, std::uint32_t generation,
+                   std::uint32_t events) {
+  epoll_event event{.events = events, .data = {.u64 = pack(source, index, generation)}};
+  return epoll_ctl(epoll_, EPOLL_CTL_MOD, fd, &event) == 0;
+}
+
+void Loop::unwatch(int fd) { epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr); }
+
+Loop::TimerId Loop::after(Duration wait, Task task) {
+  const TimerId id = next_timer_++;
+  const Duration due = Duration{clock_ms(CLOCK_MONOTONIC)} + wait;
+  timers_.emplace(std::pair{due, id}, std::move(task));
+  timer_due_.emplace(id, due);
+  return id;
+}
+
+void Loop::cancel(TimerId id) {
+  const auto due = timer_due_.find(id);
+  if (due == timer_due_.end()) return;
+  timers_.erase({due->second, id});
+  timer_due_.erase(due);
+}
+
+int Loop::wait_ms() const {
+  if (timers_.empty()) return -1;
+  const std::int64_t wait = timers_.begin()->first.first.ms - clock_ms(CLOCK_MONOTONIC);
+  return static_cast<int>(std::clamp<std::int64_t>(wait, 0, 60'000));
+}
+
+void Loop::run_timers() {
+  const TimerId first_new = next_timer_;  // a timer set here waits for the next turn
+  while (!timers_.empty()) {
+    const auto due = timers_.begin();
+    if (due->first.first > uptime_ || due->first.second >= first_new) return;
+    Task task = std::move(due->second);
+    timer_due_.erase(due->first.second);
+    timers_.erase(due);
+    task();
+  }
+}
+
+}  // namespace godwit::io

@@ -1,0 +1,125 @@
+// Tcp: the TCP connections of one loop: accepted from its listener, or made by connect().
+//
+// An idle connection is one slot of 24 octets here: octets that its owner could not use yet, and
+// octets that the peer has not taken yet, are kept only while there are any.
+//
+// Invariants:
+//   * on_closed is the last event of a connection, told exactly once, from the loop and never from
+//     inside a call of the owner;
+//   * octets go out in the order of the send() calls, none is skipped: a peer that does not take
+//     them is cut off when limits::kSendQueueBytes wait (RELIABILITY R11);
+//   * a Conn names one connection for ever: calls with one that is gone do nothing.
+// Belongs to the loop's thread.
+#pragma once
+
+#include "base/bytes.h"
+#include "io/address.h"
+#include "io/chunked.h"
+#include "io/loop.h"
+
+namespace godwit::io {
+
+struct Conn {
+  std::uint32_t index = 0;  // of a live connection: small, reused; for arrays beside
+  std::uint32_t generation = 0;
+  bool operator==(const Conn&) const = default;
+};
+
+enum class CloseReason : std::uint8_t {
+  kLocal,       // close() or abort() here
+  kPeer,        // the peer ended it
+  kBroken,      // reset, unreachable, timed out in the kernel
+  kSlowReader,  // too many octets wait
+  kRefused,     // connect(): nobody listens, or no route
+  kTimeout,     // connect(): no answer in time
+};
+
+class Tcp final : private Source {
+ public:
+  class Owner {
+   public:
+    virtual ~Owner() = default;
+    virtual void on_accepted(Conn) {}
+    virtual void on_connected(Conn) {}
+    // Returns how many were used up; the rest is offered again, before what follows it. The rest
+    // must be bounded by the owner: it closes the connection, or uses some.
+    virtual std::size_t on_octets(Conn conn, ByteView octets) = 0;
+    virtual void on_closed(Conn conn, CloseReason reason) = 0;
+    // Every event of this turn has been told: send what they led to.
+    virtual void on_turn_end() {}
+  };
+
+  Tcp(Loop& loop, Owner& owner);
+  ~Tcp() override;
+
+  // Listens with SO_REUSEPORT, so that each loop has its own queue; port 0 picks one. Returns the
+  // address. Accepted connections over `max_connections` are closed at once.
+  // kConflict: the port is taken; kForbidden: not allowed to use it; kIo: no such address here.
+  Result<Address> listen(const Address& address, std::uint32_t max_connections);
+  void stop_listening();
+  // Ends in on_connected, or in on_closed with kRefused or kTimeout.
+  Result<Conn> connect(const Address& address, Duration timeout);
+
+  // Writes at once what the kernel takes; keeps the rest. May cut off a slow reader.
+  void send(Conn conn, ByteView octets);
+  // Octets that the kernel has not taken yet.
+  std::size_t queued(Conn conn) const;
+  // Sends what waits, says so to the peer, and closes when it has closed too, or after
+  // limits::kCloseGrace. Nothing that arrives meanwhile is told.
+  void close(Conn conn);
+  // Closes without sending what waits.
+  void abort(Conn conn, CloseReason reason = CloseReason::kLocal);
+
+  bool is_open(Conn conn) const;  // neither closed nor closing
+  std::uint32_t connections() const { return live_; }
+  std::uint64_t refused() const { return refused_; }  // for want of descriptors or by the maximum
+
+ private:
+  enum class State : std::uint8_t { kFree, kConnecting, kOpen, kFlushing, kLingering, kDead };
+  struct Buffers {
+    Bytes in;
+    Bytes out;
+    std::size_t out_used = 0;
+    bool empty() const { return in.empty() && out.empty(); }
+  };
+  struct Slot {
+    int fd = -1;
+    std::uint32_t generation = 0;
+    State state = State::kFree;
+    CloseReason reason = CloseReason::kLocal;
+    std::uint32_t watched = 0;
+    std::unique_ptr<Buffers> buffers;
+  };
+  static_assert(sizeof(Slot) <= 24);
+
+  void on_ready(std::uint32_t index, std::uint32_t generation, std::uint32_t events) override;
+  void on_turn_end() override;
+
+  Slot* find(Conn conn);
+  const Slot* find(Conn conn) const { return const_cast<Tcp*>(this)->find(conn); }
+  Result<Conn> adopt(int fd, State state, std::uint32_t events);
+  void accept_some();
+  void finish_connect(Conn conn, Slot& slot);
+  void read_some(Conn conn, Slot& slot);
+  void offer(Conn conn, Slot& slot, ByteView fresh);
+  void flush(Conn conn, Slot& slot);
+  std::size_t write_some(Conn conn, Slot& slot, ByteView octets);
+  void keep_out(Conn conn, Slot& slot, ByteView octets);
+  void watch(Conn conn, Slot& slot, std::uint32_t events);
+  void drop(Conn conn, Slot& slot, CloseReason reason);
+  void reap(Conn conn);
+
+  Loop& loop_;
+  Owner& owner_;
+  const std::uint8_t source_;
+  int listener_ = -1;
+  std::uint32_t max_connections_ = Loop::kMaxIndex;
+  Chunked<Slot> slots_;
+  std::vector<std::uint32_t> free_;
+  std::vector<Conn> dead_;  // to be told to the owner at the end of the turn
+  std::uint32_t live_ = 0;
+  std::uint64_t refused_ = 0;
+  Bytes scratch_;  // what one read returns
+};
+
+}  // namespace godwit::io
