@@ -1,0 +1,98 @@
+// Writes the seeds that are easier said in C++ than in hexadecimal: make_corpus fuzz/corpus
+//
+// Run it after a change of the wire that the seeds should follow, and commit what it wrote.
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "proto/frame.h"
+
+using namespace godwit;
+
+namespace {
+
+std::filesystem::path corpus;
+
+void write(std::string_view target, std::string_view name, const Bytes& octets) {
+  const auto folder = corpus / target;
+  std::filesystem::create_directories(folder);
+  std::ofstream file(folder / name, std::ios::binary);
+  file.write(reinterpret_cast<const char*>(octets.data()),
+             static_cast<std::streamsize>(octets.size()));
+}
+
+Bytes filled(std::size_t size, std::uint8_t octet) { return Bytes(size, octet); }
+
+void messages() {
+  std::uint8_t next = 0;
+  const auto add = [&](std::string_view name, const auto& record) {
+    Bytes octets = {next++};
+    encode_to(octets, record);
+    write("messages", name, octets);
+  };
+  SeededEntropy entropy(1);
+  const UserId user = UserId::random(entropy);
+  const EnvelopeId envelope = EnvelopeId::random(entropy);
+  const proto::SignedPrekey signed_prekey{7, filled(33, 5), filled(64, 6)};
+  const proto::OneTimePrekey one_time{9, filled(33, 5)};
+  const proto::Parcel parcel{envelope, {1}, 77, proto::CiphertextType::kPrekey, filled(40, 1)};
+  const proto::Envelope stored{envelope,     user,  {1}, proto::CiphertextType::kWhisper,
+                               filled(9, 2), {1000}};
+  add("frame", proto::Frame{proto::Kind::kPing, 1, filled(3, 4)});
+  add("error", proto::ErrorBody{Code::kConflict, "refresh", {9}, {{{1}, 7}, {{2}, 8}}});
+  add("request_code", proto::RequestCode{"+33612345678"});
+  add("register",
+      proto::Register{
+          "+33612345678", "123456", 77, filled(33, 5), signed_prekey, {one_time, one_time}});
+  add("registered", proto::Registered{user, {1}});
+  add("attach", proto::Attach{user, {1}, {1ULL << 40 | 3}});
+  add("attached", proto::Attached{{1000}, 20});
+  add("lookup", proto::Lookup{"+33612345678"});
+  add("looked_up", proto::LookedUp{user});
+  add("fetch_bundles", proto::FetchBundles{user, {{1}, {2}}});
+  add("bundles", proto::Bundles{{{{1}, 77, filled(33, 5), signed_prekey, one_time},
+                                 {{2}, 78, filled(33, 5), signed_prekey, {}}}});
+  add("upload_prekeys", proto::UploadPrekeys{signed_prekey, {one_time}});
+  add("submit", proto::Submit{user, {{{parcel, parcel}}, {{parcel}}}});
+  add("ping", proto::Ping{{3}});
+  add("ack", proto::Ack{{3}});
+  add("deliver", proto::Deliver{{{{3}, stored}, {{4}, stored}}});
+  add("prekeys_low", proto::PrekeysLow{4});
+  add("closing", proto::Closing{Code::kUnavailable, "restarting", {500}});
+  add("envelope", stored);
+}
+
+void frames() {
+  Bytes stream = {4};
+  proto::put_frame(stream, {proto::Kind::kPing, 1, {}});
+  proto::put_frame(stream, {proto::Kind::kSubmit, 2, filled(200, 3)});
+  proto::put_frame(stream, proto::ok_frame(2));
+  write("frame", "three", stream);
+  write("frame", "too_large", {255, 0xff, 0xff, 0xff, 0x7f});
+  write("frame", "endless_prefix", {0, 0x80, 0x80, 0x80, 0x80, 0x80});
+}
+
+void noise() {
+  for (std::uint8_t choice = 0; choice < 8; ++choice) {
+    Bytes octets = {choice};
+    for (const std::size_t size : {32, 96, 48, 17}) {
+      append(octets, Bytes{0, static_cast<std::uint8_t>(size)});
+      append(octets, filled(size, 9));
+    }
+    write("noise", "choice_" + std::to_string(choice), octets);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::fprintf(stderr, "usage: make_corpus fuzz/corpus\n");
+    return 2;
+  }
+  corpus = argv[1];
+  messages();
+  frames();
+  noise();
+}
