@@ -217,7 +217,8 @@ struct Parcel {
   }
 };
 
-// One message: a parcel for each device of the recipient, no more and no fewer.
+// One message: a parcel for each device of the recipient, no more and no fewer, in ascending order
+// of device. To the own account: for each device but the one that sends.
 struct Outgoing {
   std::vector<Parcel> parcels;
   static void fields(auto& m, auto& field) { field(1, m.parcels, limits::kMaxDevices); }

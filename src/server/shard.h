@@ -1,9 +1,10 @@
 // Shard: one thread's worth of entities (sessions, accounts, directory entries), and the keeper of
 // the commit rule. The edge tells it what happened; it appends what must happen to `out`.
 //
-// It owns no socket, clock, disk or thread; whoever does (runtime/, sim/) performs the Outputs
-// in order and reports back through on_written, on_read and on_code_sent, in any order and later.
-// Nothing that is told to it can make it fail: bad input ends at most the session that sent it.
+// It routes and never decides. It owns no socket, clock, disk or thread; whoever does (runtime/,
+// sim/) performs the Outputs in order and reports back through on_written, on_read and
+// on_code_sent, later. Nothing that is told to it can make it fail: bad input ends at most the
+// session that sent it, a failed commit at most the entity that asked for it.
 //
 // Lives on one thread: not thread-safe, and need not be.
 #pragma once
@@ -15,12 +16,11 @@
 #include "base/id.h"
 #include "ports/store.h"
 #include "proto/messages.h"
+#include "server/counters.h"
+#include "server/message.h"
 #include "server/placement.h"
 
 namespace godwit::server {
-
-// The Noise static public key of the peer: a device's credential.
-using PeerKey = ByteArray<32>;
 
 // ---- what a shard asks of the world, in order
 
@@ -60,25 +60,9 @@ struct SendCode {
 using Output = std::variant<Write, Read, Send, Close, Publish, SendCode>;
 using Outputs = std::vector<Output>;
 
-// Counted since the start; read by the metrics on the shard's own thread.
-struct Counters {
-  std::uint64_t accepted = 0;    // messages whose sender heard so, per device
-  std::uint64_t delivered = 0;   // envelopes pushed
-  std::uint64_t acknowledged = 0;  // envelopes erased because the device has them
-  std::uint64_t expired = 0;
-  std::uint64_t refused_full = 0;
-  std::uint64_t rate_limited = 0;
-  std::uint64_t commits = 0;
-  std::uint64_t commit_failures = 0;
-  std::uint64_t registrations = 0;
-  std::uint64_t sessions = 0;   // now
-  std::uint64_t attached = 0;   // now
-  std::uint64_t accounts = 0;   // hydrated, now
-};
-
 struct ShardConfig {
   ShardId id;
-  const Placement* placement = nullptr;  // outlives the shard; same thread or immutable
+  const Placement* placement = nullptr;  // outlives the shard; immutable
   ByteArray<32> pepper{};  // keys the directory: HMAC(pepper, number)
 };
 
@@ -98,10 +82,10 @@ class Shard {
   void on_read(Token token, Result<std::vector<ports::Row>> rows, Env& env, Outputs& out);
   void on_code_sent(Token token, Result<void> result, Env& env, Outputs& out);
 
-  // Call about once a second: time-outs, expiry, eviction of idle entities.
+  // Call about once a second: forgets entities that nobody has needed for a while.
   void on_tick(Env& env, Outputs& out);
 
-  // Tells every session that the server stops (they reconnect elsewhere or later) and closes it.
+  // Tells every session that the server stops (they reconnect later) and closes it.
   void drain(Env& env, Outputs& out);
 
   const Counters& counters() const;

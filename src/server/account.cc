@@ -1,0 +1,402 @@
+#include "server/account.h"
+
+#include <algorithm>
+
+namespace godwit::server {
+namespace {
+
+using ports::Space;
+
+constexpr std::uint8_t kAccountRow = 'a';
+constexpr std::uint8_t kDeviceRow = 'd';
+constexpr std::uint8_t kStockRow = 'm';
+constexpr DeviceId kPrimary{1};
+constexpr std::size_t kBundleWindows = 256;
+constexpr std::size_t kPushBytes = 256 * 1024;  // of one Deliver frame
+
+constexpr Error kNoDevice{Code::kNotFound, "this account has no device: it was deleted or moved"};
+constexpr Error kNotYours{Code::kUnauthenticated,
+                          "this device is not registered any more: register again"};
+constexpr Error kMalformed{Code::kInvalid, "the request is malformed: update the client"};
+
+struct Generation {
+  std::uint64_t number = 0;
+  static void fields(auto& m, auto& field) { field(1, m.number); }
+};
+
+void put_record(ports::Batch& commit, DeviceId device, const DeviceRecord& record) {
+  commit.put(Space::kAccount, {kDeviceRow, device.value}, encode(record));
+}
+
+void put_stock(ports::Batch& commit, DeviceId device, const Mailbox& mailbox) {
+  commit.put(Space::kAccount, {kStockRow, device.value}, encode(mailbox.stock()));
+}
+
+bool well_formed(const proto::SignedPrekey& key) {
+  return key.key.size() == proto::kMaxPublicKey && key.signature.size() == proto::kSignature;
+}
+
+bool well_formed(std::span<const proto::OneTimePrekey> keys) {
+  return std::ranges::all_of(
+      keys, [](const auto& key) { return key.key.size() == proto::kMaxPublicKey; });
+}
+
+std::size_t size_of(const proto::Parcel& parcel) { return parcel.ciphertext.size() + 64; }
+
+}  // namespace
+
+std::vector<ports::Scan> Account::load_scans(const EntityKey& user) {
+  return {{to_bytes(user), Space::kAccount, {}, {}}, {to_bytes(user), Space::kPrekey, {}, {}}};
+}
+
+Account::Account(const EntityKey& user, const std::vector<std::vector<ports::Row>>& rows,
+                 SequenceSource& sequences, Counters& counters)
+    : user_(user), sequences_(sequences), counters_(counters) {
+  std::map<DeviceId, Mailbox::Stock> stocks;
+  for (const ports::Row& row : rows[0]) {
+    if (row.key.size() == 2 && row.key[0] == kStockRow) {
+      stocks[{row.key[1]}] = decode<Mailbox::Stock>(row.value).value_or(Mailbox::Stock{});
+    }
+  }
+  for (const ports::Row& row : rows[0]) {
+    if (row.key.size() == 1 && row.key[0] == kAccountRow) {
+      generation_ = decode<Generation>(row.value).value_or(Generation{}).number;
+    }
+    if (row.key.size() != 2 || row.key[0] != kDeviceRow) continue;
+    auto record = decode<DeviceRecord>(row.value);
+    if (!record) continue;
+    const DeviceId id{row.key[1]};
+    Prekeys prekeys(id, record->next_prekey_id);
+    for (const ports::Row& key : rows[1]) prekeys.restore(key);
+    devices_.emplace(id, Device{std::move(*record), std::move(prekeys), Mailbox(id, stocks[id])});
+  }
+}
+
+ports::Batch Account::batch() const { return {to_bytes(user_), {}}; }
+
+bool Account::idle() const {
+  return !paging_ && std::ranges::none_of(
+                         devices_, [](const auto& d) { return d.second.mailbox.session(); });
+}
+
+void Account::on_message(const Message& message, Env& env, Effects& out) {
+  switch (message.verb) {
+    case Verb::kCreate: return create(message, out);
+    case Verb::kAttach: return attach(message, env, out);
+    case Verb::kDetach: return detach(message);
+    case Verb::kAck:
+    case Verb::kPing: return acknowledge(message, out);
+    case Verb::kLookup: return lookup(message, env, out);
+    case Verb::kFetchBundles: return fetch_bundles(message, env, out);
+    case Verb::kUploadPrekeys: return upload_prekeys(message, out);
+    case Verb::kSubmit: return submit(message, env, out);
+    default: return;
+  }
+}
+
+void Account::on_lost(Effects& out) {
+  static constexpr Error kReload{Code::kUnavailable, "the server could not store: reconnect"};
+  for (const auto& [id, device] : devices_) {
+    if (const auto& session = device.mailbox.session()) out.push_back(kick(*session, kReload));
+  }
+}
+
+// The device that this message's session is attached as, or null.
+Account::Device* Account::attached(const Message& message) {
+  const auto it = devices_.find(message.from_device);
+  if (it == devices_.end() || it->second.mailbox.session() != message.session) return nullptr;
+  return &it->second;
+}
+
+// The device whose credential this message's session has shown, or null.
+Account::Device* Account::owned(const Message& message) {
+  const auto it = devices_.find(message.from_device);
+  if (it == devices_.end() || it->second.record.peer != message.peer) return nullptr;
+  return &it->second;
+}
+
+void Account::create(const Message& message, Effects& out) {
+  auto request = decode<proto::Register>(message.body);
+  if (!request || request->identity_key.size() != proto::kMaxPublicKey ||
+      !well_formed(request->signed_prekey) || !well_formed(request->one_time_prekeys)) {
+    return out.push_back(refuse(message, kMalformed));
+  }
+  const proto::Registered registered{{user_}, kPrimary};
+  const auto present = devices_.find(kPrimary);
+  if (message.number <= generation_) {
+    const bool same_device = present != devices_.end() &&
+                             present->second.record.peer == message.peer &&
+                             present->second.record.identity_key == request->identity_key;
+    if (same_device) return out.push_back(answer(message, registered));
+    return out.push_back(refuse(
+        message, {Code::kConflict, "the number was registered again since: request a new code"}));
+  }
+  static constexpr Error kElsewhere{Code::kUnauthenticated,
+                                    "this number was registered on another device"};
+  for (const auto& [id, device] : devices_) {
+    if (const auto& session = device.mailbox.session()) out.push_back(kick(*session, kElsewhere));
+  }
+  devices_.clear();
+  paging_.reset();
+  generation_ = message.number;
+  ports::Batch commit = batch();
+  for (const Space space : {Space::kAccount, Space::kPrekey, Space::kQueue}) {
+    commit.erase_range(space, {}, {});
+  }
+  Device device{{request->registration_id, message.peer, std::move(request->identity_key),
+                 std::move(request->signed_prekey), 0},
+                Prekeys(kPrimary, 0),
+                Mailbox(kPrimary, {})};
+  device.prekeys.add(request->one_time_prekeys, commit);
+  device.record.next_prekey_id = device.prekeys.next_id();
+  commit.put(Space::kAccount, {kAccountRow}, encode(Generation{generation_}));
+  put_record(commit, kPrimary, device.record);
+  devices_.emplace(kPrimary, std::move(device));
+  ++counters_.registrations;
+  out.push_back(Commit{std::move(commit)});
+  out.push_back(answer(message, registered));
+}
+
+void Account::attach(const Message& message, Env& env, Effects& out) {
+  Device* device = owned(message);
+  if (device == nullptr) return out.push_back(refuse(message, kNotYours));
+  Mailbox& mailbox = device->mailbox;
+  if (mailbox.session() == message.session) return;  // the bus repeated it
+  static constexpr Error kReplaced{Code::kConflict, "another connection of this device took over"};
+  const std::uint64_t attachment = get_be64(env.entropy.draw<8>());
+  if (const auto replaced = mailbox.attach(message.session, attachment, {message.number})) {
+    out.push_back(kick(*replaced, kReplaced));
+  }
+  const auto left = static_cast<std::uint32_t>(device->prekeys.count());
+  Post bound = answer(message, proto::Attached{env.now, left});
+  bound.message.verb = Verb::kAttached;
+  bound.message.from = {user_};
+  bound.message.from_device = message.from_device;
+  bound.message.number = attachment;
+  out.push_back(std::move(bound));
+  page(out);
+}
+
+void Account::detach(const Message& message) {
+  for (auto& [id, device] : devices_) {
+    if (device.mailbox.session() == message.session) device.mailbox.detach();
+  }
+}
+
+void Account::acknowledge(const Message& message, Effects& out) {
+  Device* device = attached(message);
+  if (device == nullptr) {
+    static constexpr Error kDetached{Code::kConflict, "the connection lost its place: reconnect"};
+    return out.push_back(kick(message.session, kDetached));
+  }
+  ports::Batch commit = batch();
+  counters_.acknowledged += device->mailbox.acknowledge({message.number}, commit);
+  if (!commit.empty()) {
+    put_stock(commit, message.from_device, device->mailbox);
+    out.push_back(Commit{std::move(commit)});
+  }
+  if (message.verb == Verb::kPing) {
+    out.push_back(reply_to(message, proto::ok_frame(message.request)));
+  }
+  page(out);
+}
+
+void Account::lookup(const Message& message, Env& env, Effects& out) {
+  const auto handle = to_array<16>(message.body);
+  if (!handle) return;
+  if (owned(message) == nullptr) return out.push_back(refuse(message, kNotYours));
+  if (!lookups_.allow(env.now, limits::kLookups, limits::kLookupWindow)) {
+    ++counters_.rate_limited;
+    return out.push_back(refuse(message,
+                                {Code::kRateLimited, "too many numbers looked up: try later"},
+                                lookups_.wait(env.now, limits::kLookupWindow)));
+  }
+  Message resolve = message;
+  resolve.verb = Verb::kResolve;
+  resolve.to = *handle;
+  resolve.body.clear();
+  out.push_back(Post{std::move(resolve)});
+}
+
+bool Account::may_take(const UserId& requester, Instant now) {
+  if (!bundle_windows_.contains(requester) && bundle_windows_.size() >= kBundleWindows) {
+    bundle_windows_.erase(std::ranges::min_element(
+        bundle_windows_, {}, [](const auto& entry) { return entry.second.start; }));
+  }
+  return bundle_windows_[requester].allow(now, limits::kBundleFetches, limits::kBundleWindow);
+}
+
+void Account::fetch_bundles(const Message& message, Env& env, Effects& out) {
+  const auto request = decode<proto::FetchBundles>(message.body);
+  if (!request) return out.push_back(refuse(message, kMalformed));
+  const bool may_have_one_time = may_take(message.from, env.now);
+  proto::Bundles bundles;
+  ports::Batch commit = batch();
+  Effects notices;
+  for (auto& [id, device] : devices_) {
+    const auto& wanted = request->devices;
+    if (!wanted.empty() && std::ranges::find(wanted, id) == wanted.end()) continue;
+    std::optional<proto::OneTimePrekey> one_time;
+    if (may_have_one_time) one_time = device.prekeys.take(commit);
+    bundles.devices.push_back({id, device.record.registration_id, device.record.identity_key,
+                               device.record.signed_prekey, std::move(one_time)});
+    if (device.prekeys.count() < limits::kPrekeyLowWater && device.mailbox.session()) {
+      const proto::PrekeysLow low{static_cast<std::uint32_t>(device.prekeys.count())};
+      push_frame(device, proto::make_frame(proto::Kind::kPrekeysLow, 0, low), notices);
+    }
+  }
+  if (bundles.devices.empty()) return out.push_back(refuse(message, kNoDevice));
+  if (!commit.empty()) out.push_back(Commit{std::move(commit)});
+  out.push_back(answer(message, bundles));
+  std::ranges::move(notices, std::back_inserter(out));
+}
+
+void Account::upload_prekeys(const Message& message, Effects& out) {
+  Device* device = owned(message);
+  if (device == nullptr) return out.push_back(refuse(message, kNotYours));
+  auto request = decode<proto::UploadPrekeys>(message.body);
+  if (!request || !well_formed(request->one_time_prekeys) ||
+      (request->signed_prekey && !well_formed(*request->signed_prekey))) {
+    return out.push_back(refuse(message, kMalformed));
+  }
+  ports::Batch commit = batch();
+  device->prekeys.add(request->one_time_prekeys, commit);
+  device->record.next_prekey_id = device->prekeys.next_id();
+  if (request->signed_prekey) device->record.signed_prekey = std::move(*request->signed_prekey);
+  put_record(commit, message.from_device, device->record);
+  out.push_back(Commit{std::move(commit)});
+  out.push_back(reply_to(message, proto::ok_frame(message.request)));
+}
+
+// One parcel for each device of this user, made for its present registration. A sender that
+// writes to itself leaves out the device that it writes from.
+bool Account::matches_devices(const proto::Outgoing& outgoing, const Message& message) const {
+  const bool to_self = message.from == UserId{user_};
+  const std::size_t expected = devices_.size() - (to_self ? 1 : 0);
+  if (outgoing.parcels.size() != expected) return false;
+  DeviceId previous{};
+  for (const proto::Parcel& parcel : outgoing.parcels) {
+    const auto it = devices_.find(parcel.device);
+    if (it == devices_.end() || parcel.device <= previous) return false;
+    if (it->second.record.registration_id != parcel.registration_id) return false;
+    if (to_self && parcel.device == message.from_device) return false;
+    previous = parcel.device;
+  }
+  return true;
+}
+
+bool Account::has_room(const proto::Submit& submit) const {
+  std::map<DeviceId, std::size_t> bytes;
+  for (const proto::Outgoing& outgoing : submit.messages) {
+    for (const proto::Parcel& parcel : outgoing.parcels) bytes[parcel.device] += size_of(parcel);
+  }
+  return std::ranges::all_of(bytes, [&](const auto& entry) {
+    return devices_.at(entry.first).mailbox.has_room(submit.messages.size(), entry.second);
+  });
+}
+
+void Account::refuse_stale(const Message& message, Effects& out) const {
+  proto::ErrorBody body{Code::kConflict, "the recipient's devices have changed", {}, {}};
+  for (const auto& [id, device] : devices_) {
+    body.devices.push_back({id, device.record.registration_id});
+  }
+  out.push_back(
+      reply_to(message, proto::make_frame(proto::Kind::kError, message.request, body)));
+}
+
+void Account::submit(const Message& message, Env& env, Effects& out) {
+  auto request = decode<proto::Submit>(message.body);
+  if (!request || request->messages.empty()) return out.push_back(refuse(message, kMalformed));
+  if (devices_.empty()) return out.push_back(refuse(message, kNoDevice));
+  for (const proto::Outgoing& outgoing : request->messages) {
+    if (!matches_devices(outgoing, message)) return refuse_stale(message, out);
+  }
+  if (!has_room(*request)) {
+    ++counters_.refused_full;
+    static constexpr Error kFull{Code::kFull, "the recipient's mailbox is full: it is retried"};
+    return out.push_back(refuse(message, kFull, minutes(1)));
+  }
+  ports::Batch commit = batch();
+  std::map<DeviceId, std::vector<proto::Delivery>> pushes;
+  for (proto::Outgoing& outgoing : request->messages) {
+    for (proto::Parcel& parcel : outgoing.parcels) {
+      const proto::Envelope envelope{parcel.id,   message.from,
+                                     message.from_device, parcel.type,
+                                     std::move(parcel.ciphertext), env.now};
+      Mailbox& mailbox = devices_.at(parcel.device).mailbox;
+      if (mailbox.enqueue(envelope, sequences_, commit, pushes[parcel.device])) {
+        ++counters_.accepted;
+      }
+    }
+  }
+  for (auto& [id, deliveries] : pushes) {
+    Device& device = devices_.at(id);
+    if (!commit.empty()) put_stock(commit, id, device.mailbox);
+    push(device, std::move(deliveries), out);
+  }
+  if (!commit.empty()) out.push_back(Commit{std::move(commit)});
+  out.push_back(reply_to(message, proto::ok_frame(message.request)));
+  page(out);
+}
+
+void Account::push_frame(Device& device, const proto::Frame& frame, Effects& out) {
+  Message m;
+  m.verb = Verb::kPush;
+  m.session = *device.mailbox.session();
+  m.request = device.mailbox.attachment();
+  m.number = device.mailbox.next_push();
+  m.from = {user_};
+  proto::put_frame(m.body, frame);
+  out.push_back(Post{std::move(m)});
+}
+
+void Account::push(Device& device, std::vector<proto::Delivery> deliveries, Effects& out) {
+  counters_.delivered += deliveries.size();
+  proto::Deliver frame;
+  std::size_t bytes = 0;
+  const auto flush = [&] {
+    if (frame.deliveries.empty()) return;
+    push_frame(device, proto::make_frame(proto::Kind::kDeliver, 0, frame), out);
+    frame.deliveries.clear();
+    bytes = 0;
+  };
+  for (proto::Delivery& delivery : deliveries) {
+    bytes += delivery.envelope.ciphertext.size() + 96;
+    frame.deliveries.push_back(std::move(delivery));
+    if (bytes >= kPushBytes) flush();
+  }
+  flush();
+}
+
+void Account::page(Effects& out) {
+  if (paging_) return;
+  for (const auto& [id, device] : devices_) {
+    auto scan = device.mailbox.next_page();
+    if (!scan) continue;
+    scan->partition = to_bytes(user_);
+    paging_ = {id, device.mailbox.attachment()};
+    out.push_back(Page{std::move(*scan)});
+    return;
+  }
+}
+
+void Account::on_rows(std::vector<ports::Row> rows, Env&, Effects& out) {
+  if (!paging_) return;
+  const Paging asked = *paging_;
+  paging_.reset();
+  const auto it = devices_.find(asked.device);
+  if (it != devices_.end() && it->second.mailbox.attachment() == asked.attachment) {
+    Device& device = it->second;
+    ports::Batch commit = batch();
+    std::vector<proto::Delivery> deliveries;
+    device.mailbox.on_page(rows, commit, deliveries);
+    push(device, std::move(deliveries), out);
+    if (!commit.empty()) {
+      put_stock(commit, asked.device, device.mailbox);
+      out.push_back(Commit{std::move(commit)});
+    }
+  }
+  page(out);
+}
+
+}  // namespace godwit::server

@@ -1,0 +1,96 @@
+// Account: one user's devices, with their prekeys and mailboxes. The entity of a user's partition.
+//
+// It decides who may attach, what a device offers, and in which order envelopes reach a mailbox.
+// It knows users by opaque ids only, never by number, and envelopes by their wrapping only.
+//
+// Rows (partition = the user's id):
+//   kAccount  'a'                 generation of the registration
+//             'd' device          DeviceRecord
+//             'm' device          Mailbox::Stock
+//   kPrekey   device id(4)        a one-time prekey
+//   kQueue    device sequence(8)  an envelope
+#pragma once
+
+#include <map>
+#include <optional>
+
+#include "server/counters.h"
+#include "server/effects.h"
+#include "server/mailbox.h"
+#include "server/prekeys.h"
+#include "server/rate_window.h"
+
+namespace godwit::server {
+
+struct DeviceRecord {
+  std::uint32_t registration_id = 0;
+  PeerKey peer{};  // the Noise static key that may attach
+  Bytes identity_key;
+  proto::SignedPrekey signed_prekey;
+  std::uint32_t next_prekey_id = 0;
+  static void fields(auto& m, auto& field) {
+    field(1, m.registration_id);
+    field(2, m.peer);
+    field(3, m.identity_key, proto::kMaxPublicKey);
+    field(4, m.signed_prekey);
+    field(5, m.next_prekey_id);
+  }
+};
+
+class Account final : public Entity {
+ public:
+  // The reads that load an account, in order; their rows go to the constructor.
+  static std::vector<ports::Scan> load_scans(const EntityKey& user);
+  Account(const EntityKey& user, const std::vector<std::vector<ports::Row>>& rows,
+          SequenceSource& sequences, Counters& counters);
+
+  void on_message(const Message& message, Env& env, Effects& out) override;
+  void on_rows(std::vector<ports::Row> rows, Env& env, Effects& out) override;
+  void on_lost(Effects& out) override;
+  bool idle() const override;
+
+ private:
+  struct Device {
+    DeviceRecord record;
+    Prekeys prekeys;
+    Mailbox mailbox;
+  };
+  using Devices = std::map<DeviceId, Device>;
+
+  void create(const Message& message, Effects& out);
+  void attach(const Message& message, Env& env, Effects& out);
+  void detach(const Message& message);
+  void acknowledge(const Message& message, Effects& out);
+  void lookup(const Message& message, Env& env, Effects& out);
+  void fetch_bundles(const Message& message, Env& env, Effects& out);
+  void upload_prekeys(const Message& message, Effects& out);
+  void submit(const Message& message, Env& env, Effects& out);
+
+  bool matches_devices(const proto::Outgoing& outgoing, const Message& message) const;
+  bool has_room(const proto::Submit& submit) const;
+  void refuse_stale(const Message& message, Effects& out) const;
+  // May this requester have another one-time prekey?
+  bool may_take(const UserId& requester, Instant now);
+  void push(Device& device, std::vector<proto::Delivery> deliveries, Effects& out);
+  void push_frame(Device& device, const proto::Frame& frame, Effects& out);
+  // Asks for one page at a time, for the first device that wants one.
+  void page(Effects& out);
+  Device* attached(const Message& message);
+  Device* owned(const Message& message);
+  ports::Batch batch() const;
+
+  EntityKey user_;
+  std::uint64_t generation_ = 0;
+  Devices devices_;
+  RateWindow lookups_;
+  std::map<UserId, RateWindow> bundle_windows_;  // by requester; bounded
+  struct Paging {
+    DeviceId device;
+    std::uint64_t attachment = 0;
+  };
+  std::optional<Paging> paging_;
+  SequenceSource& sequences_;
+  Counters& counters_;
+};
+
+}  // namespace godwit::server

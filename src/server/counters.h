@@ -1,0 +1,21 @@
+// What one shard has counted since the start. Never labelled with people.
+#pragma once
+
+#include <cstdint>
+
+namespace godwit::server {
+
+struct Counters {
+  std::uint64_t accepted = 0;      // envelopes stored, whose sender hears so
+  std::uint64_t delivered = 0;     // envelopes pushed to a device
+  std::uint64_t acknowledged = 0;  // envelopes erased because the device has them
+  std::uint64_t refused_full = 0;  // submissions to a full mailbox
+  std::uint64_t rate_limited = 0;
+  std::uint64_t commits = 0;
+  std::uint64_t commit_failures = 0;
+  std::uint64_t registrations = 0;
+  std::uint64_t sessions = 0;  // now
+  std::uint64_t entities = 0;  // loaded, now
+};
+
+}  // namespace godwit::server

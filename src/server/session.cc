@@ -1,0 +1,186 @@
+#include "server/session.h"
+
+#include <algorithm>
+
+#include "crypto/hash.h"
+
+namespace godwit::server {
+namespace {
+
+using proto::Kind;
+
+constexpr std::uint8_t kCodesPerConnection = 10;
+
+constexpr Error kMalformed{Code::kInvalid, "the request is malformed: update the client"};
+constexpr Error kNotAttached{Code::kUnauthenticated, "attach a registered device first"};
+constexpr Error kBadNumber{Code::kInvalid, "not a number in international form: +, then digits"};
+
+// The shape of E.164. Whether such a number exists is for the Gateway to say.
+bool is_e164(std::string_view phone) {
+  if (phone.size() < 8 || phone.size() > 16 || phone[0] != '+' || phone[1] == '0') return false;
+  return std::ranges::all_of(phone.substr(1), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+EntityKey handle_of(ByteView pepper, std::string_view phone) {
+  const auto mac = crypto::hmac_sha256(pepper, view_of(phone));
+  EntityKey handle;
+  std::copy_n(mac.begin(), handle.size(), handle.begin());
+  return handle;
+}
+
+// The first field of Submit and FetchBundles; the rest is for the account to read.
+struct Addressee {
+  UserId user;
+  static void fields(auto& m, auto& field) { field(1, m.user); }
+};
+
+}  // namespace
+
+void Session::end(Error error, Effects& out) const {
+  Bytes frame;
+  const proto::Closing closing{error.code, std::string(error.text), {}};
+  proto::put_frame(frame, proto::make_frame(Kind::kClosing, 0, closing));
+  out.push_back(Transmit{share(std::move(frame))});
+  out.push_back(Hang{});
+}
+
+void Session::refuse_frame(const proto::Frame& frame, Error error, Effects& out) const {
+  Bytes octets;
+  proto::put_frame(octets, proto::error_frame(frame.id, error));
+  out.push_back(Transmit{share(std::move(octets))});
+}
+
+Message Session::request(Verb verb, proto::Frame& frame) const {
+  Message m;
+  m.verb = verb;
+  m.session = self_;
+  m.request = frame.id;
+  m.from = user_;
+  m.from_device = device_;
+  m.peer = peer_;
+  m.body = std::move(frame.body);
+  return m;
+}
+
+void Session::on_frame(proto::Frame frame, ByteView pepper, Effects& out) {
+  if (frame.kind != Kind::kAck && frame.id == 0) return refuse_frame(frame, kMalformed, out);
+  switch (frame.kind) {
+    case Kind::kRequestCode: return request_code(frame, pepper, out);
+    case Kind::kRegister: return register_device(frame, pepper, out);
+    case Kind::kAttach: return attach(frame, out);
+    default: break;
+  }
+  if (!attached()) return refuse_frame(frame, kNotAttached, out);
+  switch (frame.kind) {
+    case Kind::kLookup: return lookup(frame, pepper, out);
+    case Kind::kFetchBundles: return to_user_account(Verb::kFetchBundles, frame, out);
+    case Kind::kUploadPrekeys: return to_own_account(Verb::kUploadPrekeys, frame, out);
+    case Kind::kSubmit: return to_user_account(Verb::kSubmit, frame, out);
+    case Kind::kAck: return cursor(Verb::kAck, frame, out);
+    case Kind::kPing: return cursor(Verb::kPing, frame, out);
+    default: break;
+  }
+  refuse_frame(frame, {Code::kUnsupported, "this server does not know the request"}, out);
+}
+
+void Session::request_code(proto::Frame& frame, ByteView pepper, Effects& out) {
+  const auto body = decode<proto::RequestCode>(frame.body);
+  if (!body || !is_e164(body->phone)) return refuse_frame(frame, kBadNumber, out);
+  if (codes_requested_ >= kCodesPerConnection) {
+    return refuse_frame(frame, {Code::kRateLimited, "too many codes requested: try later"}, out);
+  }
+  ++codes_requested_;
+  Message m = request(Verb::kRequestCode, frame);
+  m.to = handle_of(pepper, body->phone);
+  out.push_back(Post{std::move(m)});
+}
+
+void Session::register_device(proto::Frame& frame, ByteView pepper, Effects& out) {
+  const auto body = decode<proto::Register>(frame.body);
+  if (!body) return refuse_frame(frame, kMalformed, out);
+  if (!is_e164(body->phone)) return refuse_frame(frame, kBadNumber, out);
+  Message m = request(Verb::kVerify, frame);
+  m.to = handle_of(pepper, body->phone);
+  out.push_back(Post{std::move(m)});
+}
+
+void Session::attach(proto::Frame& frame, Effects& out) {
+  const auto body = decode<proto::Attach>(frame.body);
+  if (!body || attached()) return refuse_frame(frame, kMalformed, out);
+  Message m = request(Verb::kAttach, frame);
+  m.to = body->user.octets;
+  m.from_device = body->device;
+  m.number = body->after.value;
+  m.body.clear();
+  out.push_back(Post{std::move(m)});
+}
+
+void Session::lookup(proto::Frame& frame, ByteView pepper, Effects& out) {
+  const auto body = decode<proto::Lookup>(frame.body);
+  if (!body || !is_e164(body->phone)) return refuse_frame(frame, kBadNumber, out);
+  frame.body = to_bytes(handle_of(pepper, body->phone));
+  to_own_account(Verb::kLookup, frame, out);
+}
+
+void Session::to_own_account(Verb verb, proto::Frame& frame, Effects& out) {
+  Message m = request(verb, frame);
+  m.to = user_.octets;
+  out.push_back(Post{std::move(m)});
+}
+
+void Session::to_user_account(Verb verb, proto::Frame& frame, Effects& out) {
+  const auto addressee = decode<Addressee>(frame.body);
+  if (!addressee) return refuse_frame(frame, kMalformed, out);
+  Message m = request(verb, frame);
+  m.to = addressee->user.octets;
+  out.push_back(Post{std::move(m)});
+}
+
+void Session::cursor(Verb verb, proto::Frame& frame, Effects& out) {
+  const auto body = decode<proto::Ack>(frame.body);  // Ping has the same field
+  if (!body) return refuse_frame(frame, kMalformed, out);
+  frame.body.clear();
+  Message m = request(verb, frame);
+  m.to = user_.octets;
+  m.number = body->up_to.value;
+  out.push_back(Post{std::move(m)});
+}
+
+void Session::on_message(Message message, Effects& out) {
+  static constexpr Error kGap{Code::kUnavailable, "the connection lost its place: reconnect"};
+  switch (message.verb) {
+    case Verb::kKick: {
+      Bytes octets;
+      proto::put_frame(octets, {Kind::kClosing, 0, std::move(message.body)});
+      out.push_back(Transmit{share(std::move(octets))});
+      out.push_back(Hang{});
+      return;
+    }
+    case Verb::kAttached:
+      if (attached()) {
+        if (message.number != attachment_) end(kGap, out);
+        return;
+      }
+      attachment_ = message.number;
+      user_ = message.from;
+      device_ = message.from_device;
+      break;
+    case Verb::kPush:
+      if (message.request == attachment_ && message.number <= pushes_) return;  // repeated
+      if (message.request != attachment_ || message.number != pushes_ + 1) return end(kGap, out);
+      pushes_ = message.number;
+      break;
+    default: break;
+  }
+  out.push_back(Transmit{share(std::move(message.body))});
+}
+
+void Session::on_closed(Effects& out) {
+  if (!attached()) return;
+  proto::Frame none;
+  Message m = request(Verb::kDetach, none);
+  m.to = user_.octets;
+  out.push_back(Post{std::move(m)});
+}
+
+}  // namespace godwit::server

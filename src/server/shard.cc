@@ -1,0 +1,357 @@
+#include "server/shard.h"
+
+#include <deque>
+#include <map>
+
+#include "base/check.h"
+#include "server/account.h"
+#include "server/directory.h"
+#include "server/session.h"
+
+namespace godwit::server {
+namespace {
+
+constexpr Duration kIdleEntity = seconds(60);     // then it is forgotten; the store has it
+constexpr std::size_t kVisitsPerTick = 1024;      // entities looked at for that, per tick
+constexpr std::size_t kWaitingMessages = 1024;    // for one entity while it loads
+constexpr std::size_t kMaxEntities = 1'000'000;   // a wall against floods of unknown ids
+
+constexpr Error kCannotStore{Code::kUnavailable,
+                             "the server cannot store now (is its disk full?): it is retried"};
+constexpr Error kBusy{Code::kUnavailable, "the server is overloaded: it is retried"};
+
+}  // namespace
+
+struct Shard::State {
+  struct Address {
+    bool directory = false;
+    EntityKey key{};
+    auto operator<=>(const Address&) const = default;
+  };
+  // An entity with what waits for it. Its serial tells it from an earlier one of the same address.
+  struct Host {
+    std::uint64_t serial = 0;
+    std::unique_ptr<Entity> entity;             // null while its rows are read
+    std::vector<std::vector<ports::Row>> rows;  // read so far
+    std::deque<Message> waiting;                // for the entity to be loaded
+    std::deque<Effect> gated;                   // behind the commit under way
+    bool committing = false;
+    Instant used;
+  };
+  struct Use {  // what a token was given for
+    Address address;
+    std::uint64_t serial = 0;
+    std::size_t load_step = SIZE_MAX;  // index into the scans that load the entity
+    Message dialled;                   // of a Dial: who waits for the answer
+  };
+
+  explicit State(ShardConfig c) : config(c) { CHECK(config.placement != nullptr); }
+
+  ShardConfig config;
+  Counters counters;
+  std::map<SessionId, Session> sessions;
+  std::map<Address, Host> hosts;
+  std::map<Slot, SequenceSource> sequences;
+  std::map<Token, Use> uses;
+  std::deque<Message> inbox;  // posted within this shard, not yet handled
+  Token next_token = 1;
+  std::uint64_t next_serial = 1;
+  Address visited;  // where the last tick stopped looking for idle entities
+
+  // ---- routing
+
+  void post(Message message, Outputs& out) {
+    const ShardId to = to_session(message.verb)
+                           ? message.session.shard
+                           : config.placement->owner(slot_of(message.to));
+    if (to == config.id) {
+      inbox.push_back(std::move(message));
+    } else {
+      out.push_back(Publish{to, encode(message)});
+    }
+  }
+
+  // Handles what was posted until nothing is left. Each message is answered by at most a few
+  // others and no two verbs answer each other, so this ends.
+  void settle(Env& env, Outputs& out) {
+    while (!inbox.empty()) {
+      Message message = std::move(inbox.front());
+      inbox.pop_front();
+      if (to_session(message.verb)) {
+        to_own_session(std::move(message), out);
+      } else {
+        to_entity(std::move(message), env, out);
+      }
+    }
+  }
+
+  void to_own_session(Message message, Outputs& out) {
+    const auto it = sessions.find(message.session.id);
+    if (it != sessions.end()) {
+      Effects effects;
+      it->second.on_message(std::move(message), effects);
+      perform(message.session.id, std::move(effects), out);
+      return;
+    }
+    if (message.verb != Verb::kPush && message.verb != Verb::kAttached) return;
+    Message gone;
+    gone.verb = Verb::kDetach;
+    gone.to = message.from.octets;
+    gone.session = message.session;
+    post(std::move(gone), out);
+  }
+
+  void to_entity(Message message, Env& env, Outputs& out) {
+    const Address address{to_directory(message.verb), message.to};
+    auto it = hosts.find(address);
+    if (it == hosts.end()) {
+      if (message.verb == Verb::kDetach) return;  // nobody is attached to what is not loaded
+      if (hosts.size() >= kMaxEntities) return refuse_message(message, kBusy, out);
+      it = load(address, out);
+    }
+    Host& host = it->second;
+    host.used = env.now;
+    if (!host.entity) {
+      if (host.waiting.size() >= kWaitingMessages) return refuse_message(message, kBusy, out);
+      host.waiting.push_back(std::move(message));
+      return;
+    }
+    Effects effects;
+    host.entity->on_message(message, env, effects);
+    perform(address, host, std::move(effects), env, out);
+  }
+
+  void refuse_message(const Message& message, Error error, Outputs& out) {
+    if (message.request != 0) post(refuse(message, error).message, out);
+  }
+
+  // ---- loading
+
+  std::vector<ports::Scan> load_scans(const Address& address) const {
+    return address.directory ? Directory::load_scans(address.key)
+                             : Account::load_scans(address.key);
+  }
+
+  std::map<Address, Host>::iterator load(const Address& address, Outputs& out) {
+    const auto it = hosts.try_emplace(address).first;
+    it->second.serial = next_serial++;
+    const auto scans = load_scans(address);
+    it->second.rows.resize(scans.size());
+    for (std::size_t i = 0; i < scans.size(); ++i) {
+      out.push_back(Read{use(address, it->second, i), scans[i]});
+    }
+    return it;
+  }
+
+  SequenceSource& sequences_of(const EntityKey& key) {
+    const Slot slot = slot_of(key);
+    const std::uint32_t epoch = config.placement->lease(slot).epoch;
+    return sequences.try_emplace(slot, epoch).first->second;
+  }
+
+  void loaded(const Address& address, Host& host, Env& env, Outputs& out) {
+    if (address.directory) {
+      host.entity = std::make_unique<Directory>(address.key, host.rows);
+    } else {
+      host.entity = std::make_unique<Account>(address.key, host.rows, sequences_of(address.key),
+                                              counters);
+    }
+    host.rows.clear();
+    std::deque<Message> waiting;
+    waiting.swap(host.waiting);
+    for (const Message& message : waiting) {
+      Effects effects;
+      host.entity->on_message(message, env, effects);
+      perform(address, host, std::move(effects), env, out);
+    }
+  }
+
+  // ---- effects
+
+  Token use(const Address& address, const Host& host, std::size_t load_step = SIZE_MAX) {
+    uses[next_token] = {address, host.serial, load_step, {}};
+    return next_token++;
+  }
+
+  void perform(SessionId session, Effects effects, Outputs& out) {
+    for (Effect& effect : effects) {
+      if (auto* transmit = std::get_if<Transmit>(&effect)) {
+        out.push_back(Send{session, std::move(transmit->frame)});
+      } else if (std::holds_alternative<Hang>(effect)) {
+        out.push_back(Close{session});
+      } else if (auto* p = std::get_if<Post>(&effect)) {
+        post(std::move(p->message), out);
+      }
+    }
+  }
+
+  void perform(const Address& address, Host& host, Effects effects, Env& env, Outputs& out) {
+    for (Effect& effect : effects) host.gated.push_back(std::move(effect));
+    host.used = env.now;
+    pump(address, host, out);
+  }
+
+  // Performs what no commit gates.
+  void pump(const Address& address, Host& host, Outputs& out) {
+    while (!host.gated.empty() && !host.committing) {
+      Effect effect = std::move(host.gated.front());
+      host.gated.pop_front();
+      if (auto* commit = std::get_if<Commit>(&effect)) {
+        ++counters.commits;
+        host.committing = true;
+        out.push_back(Write{use(address, host), std::move(commit->batch)});
+      } else if (auto* page = std::get_if<Page>(&effect)) {
+        out.push_back(Read{use(address, host), std::move(page->scan)});
+      } else if (auto* p = std::get_if<Post>(&effect)) {
+        post(std::move(p->message), out);
+      } else if (auto* dial = std::get_if<Dial>(&effect)) {
+        const Token token = use(address, host);
+        uses[token].dialled.session = dial->session;
+        uses[token].dialled.request = dial->request;
+        out.push_back(SendCode{token, std::move(dial->phone), std::move(dial->code)});
+      }
+    }
+  }
+
+  // A commit or a read failed: what the entity believed may not be what is stored.
+  void forget(const Address& address, Host& host, Outputs& out) {
+    ++counters.commit_failures;
+    for (const Message& message : host.waiting) refuse_message(message, kCannotStore, out);
+    for (Effect& effect : host.gated) {
+      if (const auto* p = std::get_if<Post>(&effect)) {
+        const bool push = p->message.verb == Verb::kPush;
+        if (p->message.verb == Verb::kKick) post(p->message, out);
+        else if (!push) refuse_message(p->message, kCannotStore, out);
+      } else if (const auto* dial = std::get_if<Dial>(&effect)) {
+        Message asked;
+        asked.session = dial->session;
+        asked.request = dial->request;
+        refuse_message(asked, kCannotStore, out);
+      }
+    }
+    Effects last;
+    if (host.entity) host.entity->on_lost(last);
+    hosts.erase(address);
+    for (Effect& effect : last) {
+      if (auto* p = std::get_if<Post>(&effect)) post(std::move(p->message), out);
+    }
+  }
+
+  // The host that a token was given for, if it is still the same; `use` tells for what.
+  std::map<Address, Host>::iterator redeem(Token token, Use& use) {
+    const auto it = uses.find(token);
+    if (it == uses.end()) return hosts.end();
+    use = std::move(it->second);
+    uses.erase(it);
+    const auto host = hosts.find(use.address);
+    return host != hosts.end() && host->second.serial == use.serial ? host : hosts.end();
+  }
+};
+
+Shard::Shard(ShardConfig config) : state_(std::make_unique<State>(config)) {}
+Shard::~Shard() = default;
+
+const Counters& Shard::counters() const {
+  state_->counters.sessions = state_->sessions.size();
+  state_->counters.entities = state_->hosts.size();
+  return state_->counters;
+}
+
+void Shard::on_open(SessionId session, const PeerKey& peer, Env&, Outputs&) {
+  state_->sessions.try_emplace(session, SessionAddress{state_->config.id, session}, peer);
+}
+
+void Shard::on_frame(SessionId session, proto::Frame frame, Env& env, Outputs& out) {
+  const auto it = state_->sessions.find(session);
+  if (it == state_->sessions.end()) return;
+  Effects effects;
+  it->second.on_frame(std::move(frame), state_->config.pepper, effects);
+  state_->perform(session, std::move(effects), out);
+  state_->settle(env, out);
+}
+
+void Shard::on_closed(SessionId session, Env& env, Outputs& out) {
+  const auto it = state_->sessions.find(session);
+  if (it == state_->sessions.end()) return;
+  Effects effects;
+  it->second.on_closed(effects);
+  state_->sessions.erase(it);
+  state_->perform(session, std::move(effects), out);
+  state_->settle(env, out);
+}
+
+void Shard::on_bus(ByteView message, Env& env, Outputs& out) {
+  auto decoded = decode<Message>(message);
+  if (!decoded) return;
+  state_->post(std::move(*decoded), out);
+  state_->settle(env, out);
+}
+
+void Shard::on_written(Token token, Result<void> result, Env& env, Outputs& out) {
+  State::Use use;
+  const auto it = state_->redeem(token, use);
+  if (it == state_->hosts.end()) return;
+  State::Host& host = it->second;
+  host.committing = false;
+  // R4: acknowledged only if the lease is still valid after the write returned.
+  const Lease lease = state_->config.placement->lease(slot_of(use.address.key));
+  if (result && lease.valid(env.now)) {
+    state_->pump(use.address, host, out);
+  } else {
+    state_->forget(use.address, host, out);
+  }
+  state_->settle(env, out);
+}
+
+void Shard::on_read(Token token, Result<std::vector<ports::Row>> rows, Env& env, Outputs& out) {
+  State::Use use;
+  const auto it = state_->redeem(token, use);
+  if (it == state_->hosts.end()) return;
+  State::Host& host = it->second;
+  if (!rows) {
+    state_->forget(use.address, host, out);
+  } else if (host.entity) {
+    Effects effects;
+    host.entity->on_rows(std::move(*rows), env, effects);
+    state_->perform(use.address, host, std::move(effects), env, out);
+  } else {
+    const bool last = use.load_step + 1 == host.rows.size();
+    host.rows[use.load_step] = std::move(*rows);
+    if (last) state_->loaded(use.address, host, env, out);
+  }
+  state_->settle(env, out);
+}
+
+void Shard::on_code_sent(Token token, Result<void> result, Env& env, Outputs& out) {
+  State::Use use;
+  state_->redeem(token, use);
+  if (use.dialled.request == 0) return;
+  Post reply = result ? reply_to(use.dialled, proto::ok_frame(use.dialled.request))
+                      : refuse(use.dialled, result.error());
+  state_->post(std::move(reply.message), out);
+  state_->settle(env, out);
+}
+
+void Shard::on_tick(Env& env, Outputs& out) {
+  auto it = state_->hosts.upper_bound(state_->visited);
+  for (std::size_t i = 0; i < kVisitsPerTick && it != state_->hosts.end(); ++i) {
+    const State::Host& host = it->second;
+    const bool unused = host.used + kIdleEntity <= env.now;
+    const bool settled = host.entity && !host.committing && host.gated.empty();
+    state_->visited = it->first;
+    it = unused && settled && host.entity->idle() ? state_->hosts.erase(it) : std::next(it);
+  }
+  if (it == state_->hosts.end()) state_->visited = {};
+  state_->settle(env, out);
+}
+
+void Shard::drain(Env&, Outputs& out) {
+  static constexpr Error kStopping{Code::kUnavailable, "the server is restarting: reconnect"};
+  for (auto& [id, session] : state_->sessions) {
+    Effects effects;
+    session.on_message(kick({state_->config.id, id}, kStopping, seconds(1)).message, effects);
+    state_->perform(id, std::move(effects), out);
+  }
+}
+
+}  // namespace godwit::server
