@@ -75,8 +75,10 @@ Account::Account(const EntityKey& user, const std::vector<std::vector<ports::Row
 ports::Batch Account::batch() const { return {to_bytes(user_), {}}; }
 
 bool Account::idle() const {
-  return !paging_ && std::ranges::none_of(
-                         devices_, [](const auto& d) { return d.second.mailbox.session(); });
+  const auto is_attached = [](const auto& entry) {
+    return entry.second.mailbox.session().has_value();
+  };
+  return !paging_ && std::ranges::none_of(devices_, is_attached);
 }
 
 void Account::on_message(const Message& message, Env& env, Effects& out) {
@@ -300,8 +302,7 @@ void Account::refuse_stale(const Message& message, Effects& out) const {
   for (const auto& [id, device] : devices_) {
     body.devices.push_back({id, device.record.registration_id});
   }
-  out.push_back(
-      reply_to(message, proto::make_frame(proto::Kind::kError, message.request, body)));
+  out.push_back(reply_to(message, proto::make_frame(proto::Kind::kError, message.request, body)));
 }
 
 void Account::submit(const Message& message, Env& env, Effects& out) {
@@ -320,9 +321,9 @@ void Account::submit(const Message& message, Env& env, Effects& out) {
   std::map<DeviceId, std::vector<proto::Delivery>> pushes;
   for (proto::Outgoing& outgoing : request->messages) {
     for (proto::Parcel& parcel : outgoing.parcels) {
-      const proto::Envelope envelope{parcel.id,   message.from,
-                                     message.from_device, parcel.type,
-                                     std::move(parcel.ciphertext), env.now};
+      const proto::Envelope envelope{
+          parcel.id, message.from, message.from_device, parcel.type, std::move(parcel.ciphertext),
+          env.now};
       Mailbox& mailbox = devices_.at(parcel.device).mailbox;
       if (mailbox.enqueue(envelope, sequences_, commit, pushes[parcel.device])) {
         ++counters_.accepted;

@@ -51,9 +51,9 @@ void Directory::request_code(const Message& message, Env& env, Effects& out) {
   auto request = decode<proto::RequestCode>(message.body);
   if (!request) return;
   if (!pending_.sent.allow(env.now, limits::kCodesPerWindow, limits::kCodeWindow)) {
-    return out.push_back(refuse(
-        message, {Code::kRateLimited, "too many codes were sent to this number: try later"},
-        pending_.sent.wait(env.now, limits::kCodeWindow)));
+    return out.push_back(
+        refuse(message, {Code::kRateLimited, "too many codes were sent to this number: try later"},
+               pending_.sent.wait(env.now, limits::kCodeWindow)));
   }
   // A code that was not used yet is sent again: the first message may still be on its way.
   if (!pending_.usable(env.now) || pending_.used_by != PeerKey{}) {

@@ -91,8 +91,8 @@ class Mailbox {
   std::deque<Sent> unacked_;  // pushed in this attachment
   std::size_t unacked_bytes_ = 0;
   bool caught_up_ = false;
-  Sequence acked_;   // the device's cursor when it attached
-  Sequence read_;    // everything up to here was pushed or erased
+  Sequence acked_;  // the device's cursor when it attached
+  Sequence read_;  // everything up to here was pushed or erased
   Sequence newest_;  // of this epoch
 
   std::map<EnvelopeId, Sequence> recent_;  // of this epoch; bounded

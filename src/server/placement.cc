@@ -22,8 +22,7 @@ Slot slot_of(ByteView key) {
   return static_cast<Slot>(crc % kSlots);
 }
 
-SequenceSource::SequenceSource(std::uint32_t epoch)
-    : last_(std::uint64_t{epoch} << kCounterBits) {}
+SequenceSource::SequenceSource(std::uint32_t epoch) : last_(std::uint64_t{epoch} << kCounterBits) {}
 
 Sequence SequenceSource::next() {
   ++last_;

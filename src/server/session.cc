@@ -24,7 +24,7 @@ bool is_e164(std::string_view phone) {
 EntityKey handle_of(ByteView pepper, std::string_view phone) {
   const auto mac = crypto::hmac_sha256(pepper, view_of(phone));
   EntityKey handle;
-  std::copy_n(mac.begin(), handle.size(), handle.begin());
+  std::copy_n(mac.view().begin(), handle.size(), handle.begin());
   return handle;
 }
 

@@ -31,10 +31,11 @@ struct Shard::State {
   // An entity with what waits for it. Its serial tells it from an earlier one of the same address.
   struct Host {
     std::uint64_t serial = 0;
-    std::unique_ptr<Entity> entity;             // null while its rows are read
-    std::vector<std::vector<ports::Row>> rows;  // read so far
-    std::deque<Message> waiting;                // for the entity to be loaded
-    std::deque<Effect> gated;                   // behind the commit under way
+    std::unique_ptr<Entity> entity;  // null while its rows are read
+    std::vector<std::vector<ports::Row>> rows;  // of each scan that loads it
+    std::size_t rows_missing = 0;  // scans not answered yet
+    std::deque<Message> waiting;  // for the entity to be loaded
+    std::deque<Effect> gated;  // behind the commit under way
     bool committing = false;
     Instant used;
   };
@@ -42,7 +43,7 @@ struct Shard::State {
     Address address;
     std::uint64_t serial = 0;
     std::size_t load_step = SIZE_MAX;  // index into the scans that load the entity
-    Message dialled;                   // of a Dial: who waits for the answer
+    Message dialled;  // of a Dial: who waits for the answer
   };
 
   explicit State(ShardConfig c) : config(c) { CHECK(config.placement != nullptr); }
@@ -61,9 +62,8 @@ struct Shard::State {
   // ---- routing
 
   void post(Message message, Outputs& out) {
-    const ShardId to = to_session(message.verb)
-                           ? message.session.shard
-                           : config.placement->owner(slot_of(message.to));
+    const ShardId to = to_session(message.verb) ? message.session.shard
+                                                : config.placement->owner(slot_of(message.to));
     if (to == config.id) {
       inbox.push_back(std::move(message));
     } else {
@@ -137,6 +137,7 @@ struct Shard::State {
     it->second.serial = next_serial++;
     const auto scans = load_scans(address);
     it->second.rows.resize(scans.size());
+    it->second.rows_missing = scans.size();
     for (std::size_t i = 0; i < scans.size(); ++i) {
       out.push_back(Read{use(address, it->second, i), scans[i]});
     }
@@ -153,8 +154,8 @@ struct Shard::State {
     if (address.directory) {
       host.entity = std::make_unique<Directory>(address.key, host.rows);
     } else {
-      host.entity = std::make_unique<Account>(address.key, host.rows, sequences_of(address.key),
-                                              counters);
+      host.entity =
+          std::make_unique<Account>(address.key, host.rows, sequences_of(address.key), counters);
     }
     host.rows.clear();
     std::deque<Message> waiting;
@@ -315,9 +316,8 @@ void Shard::on_read(Token token, Result<std::vector<ports::Row>> rows, Env& env,
     host.entity->on_rows(std::move(*rows), env, effects);
     state_->perform(use.address, host, std::move(effects), env, out);
   } else {
-    const bool last = use.load_step + 1 == host.rows.size();
     host.rows[use.load_step] = std::move(*rows);
-    if (last) state_->loaded(use.address, host, env, out);
+    if (--host.rows_missing == 0) state_->loaded(use.address, host, env, out);
   }
   state_->settle(env, out);
 }
