@@ -58,6 +58,9 @@ struct DoubleRatchet {
   // kCorrupt: the key is a point of small order, or the counter is too far ahead.
   Result<crypto::Key> receiving_seed(const crypto::CurvePoint& their_ratchet, std::uint32_t counter,
                                      Entropy& entropy);
+
+ private:
+  Result<void> step(const crypto::CurvePoint& their_ratchet, Entropy& entropy);
 };
 
 }  // namespace godwit::e2e

@@ -1,0 +1,61 @@
+#include "e2e/identity.h"
+
+#include "e2e/record.h"
+
+namespace godwit::e2e {
+namespace {
+constexpr std::uint8_t kTypeX25519 = 0x05;
+constexpr std::uint64_t kRegistrationIds = 16380;  // 14 bits: sealed sender has no room for more
+}  // namespace
+
+ByteArray<PublicKey::kSize> PublicKey::wire() const {
+  ByteArray<kSize> out;
+  out[0] = kTypeX25519;
+  std::ranges::copy(u, out.begin() + 1);
+  return out;
+}
+
+Result<PublicKey> PublicKey::parse(ByteView wire) {
+  if (wire.size() != kSize || wire[0] != kTypeX25519) {
+    return fail(Code::kCorrupt, "not a public key in wire form");
+  }
+  return PublicKey{*to_array<32>(wire.subspan(1))};
+}
+
+bool verify(const PublicKey& key, ByteView message, ByteView signature) {
+  const auto octets = to_array<64>(signature);
+  return octets && crypto::xeddsa_verify(key.u, message, *octets);
+}
+
+LocalIdentity LocalIdentity::generate(Entropy& entropy) {
+  LocalIdentity own{crypto::KeyPair::generate(entropy)};
+  own.registration_id = static_cast<std::uint16_t>(1 + entropy.below(kRegistrationIds));
+  return own;
+}
+
+crypto::Signature LocalIdentity::sign(ByteView message, Entropy& entropy) const {
+  return crypto::xeddsa_sign(keys.private_key, message, entropy.draw<64>());
+}
+
+crypto::SecretBytes LocalIdentity::serialize() const {
+  Bytes out;
+  out.reserve(80);  // no growth: it would leave copies of the key behind
+  put_key_pair(out, 1, keys);
+  put_uint_field(out, 3, registration_id);
+  return crypto::SecretBytes(std::move(out));
+}
+
+Result<LocalIdentity> LocalIdentity::parse(ByteView record) {
+  LocalIdentity own;
+  GODWIT_TRY(read_record(record, require(1, 2, 3), [&](const Reader::Field& field) {
+    switch (field.number) {
+      case 1: return read_octets(field, own.keys.private_key);
+      case 2: return read_octets(field, own.keys.public_key);
+      case 3: return read_uint(field, own.registration_id);
+      default: return true;
+    }
+  }));
+  return own;
+}
+
+}  // namespace godwit::e2e

@@ -1,0 +1,268 @@
+#include "e2e/session.h"
+
+#include "base/limits.h"
+#include "crypto/cbc.h"
+#include "e2e/record.h"
+#include "e2e/x3dh.h"
+
+namespace godwit::e2e {
+namespace {
+
+Result<void> check_pinned(const PublicKey& identity, const PublicKey* pinned) {
+  if (pinned != nullptr && identity != *pinned) {
+    return fail(Code::kForbidden, "the identity key changed: ask the user, then accept it");
+  }
+  return {};
+}
+
+// Decrypts in `state`, which is advanced; on an error it is to be thrown away.
+Result<Bytes> decrypt_in(SessionState& state, const LocalIdentity& own,
+                         const WhisperMessage& message, Entropy& entropy) {
+  if (session_version(message.version) != session_version(state.version)) {
+    return fail(Code::kCorrupt, "the message is of another version than its session");
+  }
+  const auto seed = state.ratchet.receiving_seed(message.ratchet.u, message.counter, entropy);
+  if (!seed) return fail(seed.error());
+  const auto keys = MessageKeys::derive(*seed, {});
+  if (!message.verifies(keys.mac, state.remote_identity, own.public_key())) {
+    return fail(Code::kCorrupt, "the message does not verify");
+  }
+  state.unacknowledged.reset();
+  return crypto::aes_cbc_decrypt(keys.cipher.view(), keys.iv.view(), message.ciphertext);
+}
+
+}  // namespace
+
+std::optional<PublicKey> Session::remote_identity() const {
+  if (!current_) return std::nullopt;
+  return current_->remote_identity;
+}
+
+std::optional<std::uint16_t> Session::remote_registration_id() const {
+  if (!current_) return std::nullopt;
+  return current_->remote_registration_id;
+}
+
+void Session::archive_current() {
+  if (!current_) return;
+  archived_.insert(archived_.begin(), current_->serialize());
+  if (archived_.size() > limits::kArchivedSessions) archived_.pop_back();
+  current_.reset();
+}
+
+void Session::make_current(SessionState state) {
+  archive_current();
+  current_ = std::move(state);
+}
+
+Session Session::clone() const {
+  Session copy;
+  if (current_) copy.current_ = current_->clone();
+  for (const auto& record : archived_) copy.archived_.push_back(record.clone());
+  return copy;
+}
+
+crypto::SecretBytes Session::serialize() const {
+  constexpr std::size_t kHead = 8;  // the field's number and length
+  crypto::SecretBytes current;
+  if (current_) current = current_->serialize();
+  std::size_t size = kHead + current.size();
+  std::size_t fitting = 0;  // the oldest sessions go first
+  for (const auto& record : archived_) {
+    if (size + kHead + record.size() > limits::kMaxSessionRecord) break;
+    size += kHead + record.size();
+    ++fitting;
+  }
+  Bytes out;
+  out.reserve(size);
+  if (current_) put_bytes_field(out, 1, current.view());
+  for (std::size_t i = 0; i < fitting; ++i) put_bytes_field(out, 2, archived_[i].view());
+  return crypto::SecretBytes(std::move(out));
+}
+
+Result<Session> Session::parse(ByteView record) {
+  if (record.size() > limits::kMaxSessionRecord) {
+    return fail(Code::kTooLarge, "the session record is over its limit");
+  }
+  Session session;
+  GODWIT_TRY(read_record(record, 0, [&](const Reader::Field& field) {
+    if (field.number == 1) {
+      auto state = SessionState::parse(field.bytes);
+      if (!state) return false;
+      session.current_ = std::move(*state);
+    } else if (field.number == 2) {
+      if (session.archived_.size() == limits::kArchivedSessions) return false;
+      session.archived_.emplace_back(to_bytes(field.bytes));
+    }
+    return true;
+  }));
+  return session;
+}
+
+Result<void> start_session(Session& session, const LocalIdentity& own, const PrekeyBundle& bundle,
+                           const PublicKey* pinned, Env& env) {
+  GODWIT_TRY(check_pinned(bundle.identity_key, pinned));
+  GODWIT_TRY(bundle.verify());
+  const auto base = crypto::KeyPair::generate(env.entropy);
+  const auto agreed = agree_as_initiator(own, base, bundle);
+  if (!agreed) return fail(agreed.error());
+  auto ratchet =
+      DoubleRatchet::initiator(agreed->root, agreed->chain, bundle.signed_prekey.u, env.entropy);
+  if (!ratchet) return fail(ratchet.error());
+
+  SessionState::Unacknowledged pending{{}, bundle.signed_prekey_id, env.now};
+  if (bundle.one_time_prekey) pending.one_time_prekey_id = bundle.one_time_prekey->id;
+  session.make_current({kVersion3, bundle.identity_key, PublicKey{base.public_key},
+                        bundle.registration_id, pending, std::move(*ratchet)});
+  return {};
+}
+
+Result<Encrypted> encrypt(Session& session, const LocalIdentity& own, ByteView plaintext,
+                          Env& env) {
+  if (!session.current_) return fail(Code::kNotFound, "no session: fetch a prekey bundle");
+  SessionState& state = *session.current_;
+  const auto& pending = state.unacknowledged;
+  if (pending && env.now - pending->since > limits::kUnacknowledgedSession) {
+    return fail(Code::kExpired, "never answered: fetch a prekey bundle");
+  }
+  if (state.ratchet.sent == UINT32_MAX) {
+    return fail(Code::kExpired, "the chain is used up: fetch a prekey bundle");
+  }
+
+  WhisperMessage message{state.version, PublicKey{state.ratchet.ratchet.public_key},
+                         state.ratchet.sent, state.ratchet.previous_counter};
+  const auto keys = MessageKeys::derive(state.ratchet.sending_seed(), {});
+  const Bytes ciphertext = crypto::aes_cbc_encrypt(keys.cipher.view(), keys.iv.view(), plaintext);
+  message.ciphertext = ciphertext;
+  Bytes wire = encode_whisper(message, keys.mac, own.public_key(), state.remote_identity);
+  if (!pending) return Encrypted{MessageType::kWhisper, std::move(wire)};
+
+  const PrekeyMessage wrapped{state.version,
+                              own.registration_id,
+                              pending->one_time_prekey_id,
+                              pending->signed_prekey_id,
+                              state.base_key,
+                              own.public_key(),
+                              wire};
+  return Encrypted{MessageType::kPrekey, wrapped.encode()};
+}
+
+// One call of decrypt(). Works on copies; the last step of each path changes the session.
+class Receiver {
+ public:
+  Receiver(Session& session, const LocalIdentity& own, const PublicKey* pinned, Env& env)
+      : session_(session), own_(own), pinned_(pinned), env_(env) {}
+
+  // In the session that the message names, or in a new one. No other is tried.
+  Result<Decrypted> receive(const PrekeyMessage& message, const LocalPrekeys& prekeys) {
+    GODWIT_TRY(check_pinned(message.identity_key, pinned_));
+    const auto whisper = WhisperMessage::parse(message.whisper);
+    if (!whisper) return fail(whisper.error());
+
+    if (session_.current_ && named_by(message, *session_.current_)) {
+      return receive_in(session_.current_->clone(), kCurrent, *whisper);
+    }
+    for (std::size_t i = 0; i < session_.archived_.size(); ++i) {
+      auto state = SessionState::parse(session_.archived_[i].view());
+      if (state && named_by(message, *state)) return receive_in(std::move(*state), i, *whisper);
+    }
+    auto fresh = accept(message, prekeys);
+    if (!fresh) return fail(fresh.error());
+    auto decrypted = receive_in(std::move(*fresh), kNew, *whisper);
+    if (decrypted) {
+      decrypted->consumed_prekey = message.one_time_prekey_id;
+      decrypted->new_session = true;
+    }
+    return decrypted;
+  }
+
+  // In the first session that decrypts it, the current one first.
+  Result<Decrypted> receive(const WhisperMessage& message) {
+    Error error{Code::kCorrupt, "no session decrypts the message: ask for it again"};
+    if (session_.current_) {
+      auto decrypted = receive_in(session_.current_->clone(), kCurrent, message);
+      if (decrypted || final(decrypted.error())) return decrypted;
+    }
+    for (std::size_t i = 0; i < session_.archived_.size(); ++i) {
+      auto state = SessionState::parse(session_.archived_[i].view());
+      if (!state) continue;
+      auto decrypted = receive_in(std::move(*state), i, message);
+      if (decrypted || final(decrypted.error())) return decrypted;
+    }
+    return fail(error);
+  }
+
+ private:
+  // Where a state comes from: one of these, or an index into the archive.
+  static constexpr std::size_t kCurrent = SIZE_MAX;
+  static constexpr std::size_t kNew = SIZE_MAX - 1;
+
+  // Errors that say that this was the right session.
+  static bool final(const Error& error) {
+    return error.code == Code::kDuplicate || error.code == Code::kForbidden;
+  }
+
+  static bool named_by(const PrekeyMessage& message, const SessionState& state) {
+    return session_version(message.version) == session_version(state.version) &&
+           message.base_key == state.base_key && message.identity_key == state.remote_identity;
+  }
+
+  // The session that `message` starts, from our prekeys.
+  Result<SessionState> accept(const PrekeyMessage& message, const LocalPrekeys& prekeys) {
+    const SignedPrekey* signed_prekey = prekeys.find_signed(message.signed_prekey_id);
+    if (signed_prekey == nullptr) return fail(Code::kNotFound, "the signed prekey is gone");
+    const OneTimePrekey* one_time = nullptr;
+    if (message.one_time_prekey_id) {
+      one_time = prekeys.find_one_time(*message.one_time_prekey_id);
+      if (one_time == nullptr) return fail(Code::kNotFound, "the one-time prekey was used before");
+    }
+    const auto agreed =
+        agree_as_responder(own_, *signed_prekey, one_time, message.identity_key, message.base_key);
+    if (!agreed) return fail(agreed.error());
+    return SessionState{kVersion3,
+                        message.identity_key,
+                        message.base_key,
+                        message.registration_id,
+                        {},
+                        DoubleRatchet::responder(agreed->root, agreed->chain, signed_prekey->keys)};
+  }
+
+  // Decrypts in `state`; on success, and only then, that session becomes the current one.
+  Result<Decrypted> receive_in(SessionState state, std::size_t from,
+                               const WhisperMessage& message) {
+    auto plaintext = decrypt_in(state, own_, message, env_.entropy);
+    if (!plaintext) return fail(plaintext.error());
+    GODWIT_TRY(check_pinned(state.remote_identity, pinned_));
+    Decrypted decrypted{std::move(*plaintext), state.remote_identity};
+    if (from == kCurrent) {
+      session_.current_ = std::move(state);
+      return decrypted;
+    }
+    if (from != kNew) {
+      session_.archived_.erase(session_.archived_.begin() + static_cast<std::ptrdiff_t>(from));
+    }
+    session_.make_current(std::move(state));
+    return decrypted;
+  }
+
+  Session& session_;
+  const LocalIdentity& own_;
+  const PublicKey* pinned_;
+  Env& env_;
+};
+
+Result<Decrypted> decrypt(Session& session, const LocalIdentity& own, const LocalPrekeys& prekeys,
+                          MessageType type, ByteView message, const PublicKey* pinned, Env& env) {
+  Receiver receiver(session, own, pinned, env);
+  if (type == MessageType::kPrekey) {
+    const auto parsed = PrekeyMessage::parse(message);
+    if (!parsed) return fail(parsed.error());
+    return receiver.receive(*parsed, prekeys);
+  }
+  if (type != MessageType::kWhisper) return fail(Code::kUnsupported, "another type of message");
+  const auto parsed = WhisperMessage::parse(message);
+  if (!parsed) return fail(parsed.error());
+  return receiver.receive(*parsed);
+}
+
+}  // namespace godwit::e2e
