@@ -1,0 +1,400 @@
+#include "server/shard.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <map>
+#include <set>
+
+#include "ports/memory_store.h"
+#include "proto/frame.h"
+
+namespace godwit::server {
+namespace {
+
+using proto::Frame;
+using proto::Kind;
+
+// Shards over one store, performing outputs one at a time in order, with the faults of a test.
+class Node {
+ public:
+  explicit Node(std::uint16_t shards) : placement_(shards, 1) { start(shards); }
+
+  void restart() {
+    const auto shards = placement_.shards();
+    placement_ = Placement(shards, ++incarnation_);
+    shards_.clear();
+    work_.clear();
+    sessions_.clear();
+    start(shards);
+  }
+  // Opens a connection on some shard.
+  SessionId open(const PeerKey& peer) {
+    const SessionId session{++last_session_};
+    at(session,
+       [&](Shard& shard, Env& env, Outputs& out) { shard.on_open(session, peer, env, out); });
+    return session;
+  }
+  void close(SessionId session) {
+    at(session, [&](Shard& shard, Env& env, Outputs& out) { shard.on_closed(session, env, out); });
+    run();
+  }
+  template <typename Body>
+  std::uint64_t send(SessionId session, Kind kind, const Body& body) {
+    Frame frame = proto::make_frame(kind, kind == Kind::kAck ? 0 : ++last_request_, body);
+    at(session, [&](Shard& shard, Env& env, Outputs& out) {
+      shard.on_frame(session, std::move(frame), env, out);
+    });
+    run();
+    return last_request_;
+  }
+  // The answer to the last request of this session.
+  Frame answer(SessionId session) {
+    for (const Frame& frame : frames(session)) {
+      if (frame.id == last_request_) return frame;
+    }
+    ADD_FAILURE() << "no answer";
+    return {};
+  }
+  template <typename Body, typename Asked>
+  Body ask(SessionId session, Kind kind, const Asked& body) {
+    send(session, kind, body);
+    const Frame frame = answer(session);
+    EXPECT_EQ(frame.kind, Kind::kOk);
+    return decode<Body>(frame.body).value_or(Body{});
+  }
+  template <typename Asked>
+  proto::ErrorBody refused(SessionId session, Kind kind, const Asked& body) {
+    send(session, kind, body);
+    const Frame frame = answer(session);
+    EXPECT_EQ(frame.kind, Kind::kError);
+    return decode<proto::ErrorBody>(frame.body).value_or(proto::ErrorBody{});
+  }
+  std::vector<Frame>& frames(SessionId session) { return sessions_[session].frames; }
+  bool closed(SessionId session) { return sessions_[session].closed; }
+  std::vector<proto::Delivery> deliveries(SessionId session) {
+    std::vector<proto::Delivery> out;
+    for (const Frame& frame : frames(session)) {
+      if (frame.kind != Kind::kDeliver) continue;
+      const auto pushed = decode<proto::Deliver>(frame.body).value_or(proto::Deliver{});
+      out.insert(out.end(), pushed.deliveries.begin(), pushed.deliveries.end());
+    }
+    return out;
+  }
+  std::uint64_t envelopes() { return store.count(ports::Space::kQueue).value(); }
+
+  void run() {
+    while (!work_.empty()) {
+      auto [shard, output] = std::move(work_.front());
+      work_.pop_front();
+      std::visit([&](auto& o) { perform(shard, o); }, output);
+    }
+  }
+
+  ports::MemoryStore store;
+  std::string code;        // the last that was sent
+  bool fail_writes = false;
+  bool duplicate_bus = false;
+  Instant now{1'000'000};
+
+ private:
+  struct Connection {
+    std::vector<Frame> frames;
+    bool closed = false;
+  };
+  void start(std::uint16_t shards) {
+    for (std::uint16_t i = 0; i < shards; ++i) {
+      shards_.push_back(std::make_unique<Shard>(ShardConfig{{i}, &placement_, {}}));
+    }
+  }
+  template <typename Verb>
+  void call(std::size_t shard, Verb verb) {
+    Env env{now, entropy_};
+    Outputs out;
+    verb(*shards_[shard], env, out);
+    for (Output& output : out) work_.push_back({shard, std::move(output)});
+  }
+  template <typename Verb>
+  void at(SessionId session, Verb verb) {
+    call(session.value % shards_.size(), verb);
+  }
+  void perform(std::size_t shard, Write& write) {
+    Result<void> result = fail(Code::kFull, "the disk is full");
+    if (!fail_writes) result = store.write({&write.batch, 1}, ports::Durability::kSafe);
+    call(shard,
+         [&](Shard& s, Env& env, Outputs& out) { s.on_written(write.token, result, env, out); });
+  }
+  void perform(std::size_t shard, Read& read) {
+    call(shard, [&](Shard& s, Env& env, Outputs& out) {
+      s.on_read(read.token, store.scan(read.scan), env, out);
+    });
+  }
+  void perform(std::size_t, Send& send) {
+    proto::FrameReader reader;
+    ASSERT_TRUE(reader.feed(*send.frame));
+    auto frame = reader.next();
+    ASSERT_TRUE(frame && *frame);
+    sessions_[send.session].frames.push_back(**frame);
+  }
+  void perform(std::size_t, Close& close_it) { sessions_[close_it.session].closed = true; }
+  void perform(std::size_t, Publish& publish) {
+    for (int i = 0; i < (duplicate_bus ? 2 : 1); ++i) {
+      call(publish.to.value,
+           [&](Shard& s, Env& env, Outputs& out) { s.on_bus(publish.message, env, out); });
+    }
+  }
+  void perform(std::size_t shard, SendCode& send) {
+    code = send.code;
+    call(shard,
+         [&](Shard& s, Env& env, Outputs& out) { s.on_code_sent(send.token, {}, env, out); });
+  }
+
+  Placement placement_;
+  std::uint32_t incarnation_ = 1;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  std::deque<std::pair<std::size_t, Output>> work_;
+  std::map<SessionId, Connection> sessions_;
+  SeededEntropy entropy_{7};
+  std::uint64_t last_session_ = 0;
+  std::uint64_t last_request_ = 0;
+};
+
+struct Person {
+  std::string phone;
+  PeerKey peer{};
+  SessionId session;
+  UserId user;
+};
+
+class ShardTest : public testing::TestWithParam<std::uint16_t> {
+ protected:
+  proto::Register form(const Person& p, const std::string& code) {
+    proto::Register form{
+        p.phone, code, 100u + p.peer[0], Bytes(33, 5), {1, Bytes(33, 5), Bytes(64, 9)}, {}};
+    for (std::uint32_t id = 1; id <= 30; ++id) form.one_time_prekeys.push_back({id, Bytes(33, 5)});
+    return form;
+  }
+  Person join(std::uint8_t n) {
+    Person p{"+3361234567" + std::to_string(n), {}, {}, {}};
+    p.peer[0] = n;
+    p.session = node_.open(p.peer);
+    node_.ask<proto::Attached>(p.session, Kind::kRequestCode, proto::RequestCode{p.phone});
+    const auto done = node_.ask<proto::Registered>(p.session, Kind::kRegister, form(p, node_.code));
+    p.user = done.user;
+    attach(p);
+    return p;
+  }
+  void attach(Person& p, Sequence after = {}) {
+    p.session = node_.open(p.peer);
+    node_.ask<proto::Attached>(p.session, Kind::kAttach, proto::Attach{p.user, {1}, after});
+  }
+  proto::Submit letter(const Person& to, std::uint8_t n, std::size_t size = 20) {
+    proto::Parcel parcel{
+        {}, {1}, 100u + to.peer[0], proto::CiphertextType::kWhisper, Bytes(size, n)};
+    parcel.id.octets = {n, 1};
+    return {to.user, {{{parcel}}}};
+  }
+
+  Node node_{GetParam()};
+};
+
+INSTANTIATE_TEST_SUITE_P(Shards, ShardTest, testing::Values(1, 2, 5));
+
+TEST_P(ShardTest, OneWritesTheOtherReadsAndTheServerForgets) {
+  Person alice = join(1);
+  Person bob = join(2);
+  EXPECT_EQ(node_.ask<proto::LookedUp>(alice.session, Kind::kLookup, proto::Lookup{bob.phone}).user,
+            bob.user);
+  node_.ask<proto::Attached>(alice.session, Kind::kSubmit, letter(bob, 1));
+  const auto got = node_.deliveries(bob.session);
+  ASSERT_EQ(got.size(), 1u);
+  EXPECT_EQ(got[0].envelope.from, alice.user);
+  EXPECT_EQ(got[0].envelope.ciphertext, Bytes(20, 1));
+  EXPECT_EQ(node_.envelopes(), 1u);
+  node_.send(bob.session, Kind::kAck, proto::Ack{got[0].sequence});
+  EXPECT_EQ(node_.envelopes(), 0u);
+}
+
+TEST_P(ShardTest, OfflineThroughARestart) {
+  Person alice = join(1);
+  Person bob = join(2);
+  node_.close(bob.session);
+  for (std::uint8_t n = 1; n <= 5; ++n) {
+    node_.ask<proto::Attached>(alice.session, Kind::kSubmit, letter(bob, n));
+  }
+  node_.restart();
+  attach(bob);
+  const auto got = node_.deliveries(bob.session);
+  ASSERT_EQ(got.size(), 5u);
+  for (std::uint8_t n = 1; n <= 5; ++n) EXPECT_EQ(got[n - 1u].envelope.id.octets[0], n);
+}
+
+TEST_P(ShardTest, AFailedCommitIsAnErrorToTheSenderAndNothingIsBelieved) {
+  Person alice = join(1);
+  Person bob = join(2);
+  node_.fail_writes = true;
+  EXPECT_EQ(node_.refused(alice.session, Kind::kSubmit, letter(bob, 1)).code, Code::kUnavailable);
+  EXPECT_TRUE(node_.closed(bob.session));  // its mailbox was forgotten: it attaches again
+  node_.fail_writes = false;
+  EXPECT_EQ(node_.envelopes(), 0u);
+  attach(bob);
+  node_.ask<proto::Attached>(alice.session, Kind::kSubmit, letter(bob, 1));
+  EXPECT_EQ(node_.deliveries(bob.session).size(), 1u);
+}
+
+TEST_P(ShardTest, TheBusMayRepeatEverything) {
+  node_.duplicate_bus = true;
+  Person alice = join(1);
+  Person bob = join(2);
+  for (std::uint8_t n = 1; n <= 5; ++n) {
+    node_.ask<proto::Attached>(alice.session, Kind::kSubmit, letter(bob, n));
+  }
+  EXPECT_EQ(node_.deliveries(bob.session).size(), 5u);
+  EXPECT_EQ(node_.envelopes(), 5u);
+  EXPECT_FALSE(node_.closed(bob.session));
+}
+
+TEST_P(ShardTest, AStaleListOfDevicesIsAConflictThatNamesThePresentOnes) {
+  Person alice = join(1);
+  Person bob = join(2);
+  proto::Submit submit = letter(bob, 1);
+  submit.messages[0].parcels[0].registration_id = 7;
+  const auto error = node_.refused(alice.session, Kind::kSubmit, submit);
+  EXPECT_EQ(error.code, Code::kConflict);
+  ASSERT_EQ(error.devices.size(), 1u);
+  EXPECT_EQ(error.devices[0].registration_id, 102u);
+  submit.messages[0].parcels.clear();
+  EXPECT_EQ(node_.refused(alice.session, Kind::kSubmit, submit).code, Code::kConflict);
+}
+
+TEST_P(ShardTest, OneTimePrekeysAreHandedOutOnceAndThenNone) {
+  Person alice = join(1);
+  Person bob = join(2);
+  std::set<std::uint32_t> seen;
+  const auto fetch = [&] {
+    const auto bundles = node_.ask<proto::Bundles>(alice.session, Kind::kFetchBundles,
+                                                   proto::FetchBundles{bob.user, {}});
+    EXPECT_EQ(bundles.devices.size(), 1u);
+    const auto& one_time = bundles.devices.at(0).one_time_prekey;
+    return one_time ? seen.insert(one_time->id).second : false;
+  };
+  for (std::uint32_t i = 0; i < limits::kBundleFetches; ++i) EXPECT_TRUE(fetch());
+  EXPECT_FALSE(fetch());  // one requester does not drain them all
+  node_.now = node_.now + limits::kBundleWindow;
+  node_.restart();
+  attach(alice);
+  attach(bob);
+  while (seen.size() < 30) ASSERT_TRUE(fetch());
+  node_.ask<proto::Attached>(bob.session, Kind::kUploadPrekeys,
+                             proto::UploadPrekeys{{}, form(bob, "").one_time_prekeys});
+  EXPECT_FALSE(fetch());  // known ids do not come back
+  node_.ask<proto::Attached>(bob.session, Kind::kUploadPrekeys,
+                             proto::UploadPrekeys{{}, {{31, Bytes(33, 5)}}});
+  EXPECT_TRUE(fetch());
+}
+
+TEST_P(ShardTest, AWrongCodeCountsAndFiveEndIt) {
+  Person eve{"+33612345670", {9}, {}, {}};
+  eve.session = node_.open(eve.peer);
+  node_.ask<proto::Attached>(eve.session, Kind::kRequestCode, proto::RequestCode{eve.phone});
+  const std::string right = node_.code;
+  const std::string wrong = right == "000000" ? "000001" : "000000";
+  for (int left = 4; left >= 0; --left) {
+    const auto error = node_.refused(eve.session, Kind::kRegister, form(eve, wrong));
+    EXPECT_EQ(error.code, Code::kForbidden);
+    EXPECT_NE(error.text.find(left > 0 ? std::to_string(left) : "no attempt"), std::string::npos);
+  }
+  EXPECT_EQ(node_.refused(eve.session, Kind::kRegister, form(eve, right)).code, Code::kExpired);
+}
+
+TEST_P(ShardTest, ACodeAdmitsOneDeviceAndIsIdempotentForIt) {
+  Person alice{"+33612345671", {1}, {}, {}};
+  alice.session = node_.open(alice.peer);
+  node_.ask<proto::Attached>(alice.session, Kind::kRequestCode, proto::RequestCode{alice.phone});
+  const auto once =
+      node_.ask<proto::Registered>(alice.session, Kind::kRegister, form(alice, node_.code));
+  const auto twice =
+      node_.ask<proto::Registered>(alice.session, Kind::kRegister, form(alice, node_.code));
+  EXPECT_EQ(once.user, twice.user);
+  const SessionId other = node_.open({66});
+  EXPECT_EQ(node_.refused(other, Kind::kRegister, form(alice, node_.code)).code, Code::kExpired);
+}
+
+TEST_P(ShardTest, RegisteringAgainTakesTheNumberOverAndEndsTheOldDevice) {
+  Person alice = join(1);
+  Person bob = join(2);
+  node_.close(bob.session);
+  node_.ask<proto::Attached>(alice.session, Kind::kSubmit, letter(bob, 1));
+  Person bob_again = bob;
+  bob_again.peer[0] = 3;
+  bob_again.session = node_.open(bob_again.peer);
+  node_.ask<proto::Attached>(bob_again.session, Kind::kRequestCode, proto::RequestCode{bob.phone});
+  const auto done =
+      node_.ask<proto::Registered>(bob_again.session, Kind::kRegister, form(bob_again, node_.code));
+  EXPECT_EQ(done.user, bob.user);
+  EXPECT_EQ(node_.envelopes(), 0u);  // sealed for keys that are gone
+  const SessionId old = node_.open(bob.peer);
+  EXPECT_EQ(node_.refused(old, Kind::kAttach, proto::Attach{bob.user, {1}, {}}).code,
+            Code::kUnauthenticated);
+  EXPECT_EQ(node_.refused(alice.session, Kind::kSubmit, letter(bob, 2)).code, Code::kConflict);
+}
+
+TEST_P(ShardTest, ASecondConnectionOfADeviceEndsTheFirst) {
+  Person alice = join(1);
+  const SessionId first = alice.session;
+  attach(alice);
+  EXPECT_TRUE(node_.closed(first));
+  EXPECT_FALSE(node_.closed(alice.session));
+}
+
+TEST_P(ShardTest, NothingWithoutAttaching) {
+  Person alice = join(1);
+  const SessionId stranger = node_.open({77});
+  EXPECT_EQ(node_.refused(stranger, Kind::kSubmit, letter(alice, 1)).code, Code::kUnauthenticated);
+  EXPECT_EQ(node_.refused(stranger, Kind::kAttach, proto::Attach{alice.user, {1}, {}}).code,
+            Code::kUnauthenticated);
+  EXPECT_EQ(node_.refused(stranger, Kind::kRequestCode, proto::RequestCode{"12"}).code,
+            Code::kInvalid);
+}
+
+TEST_P(ShardTest, AFullMailboxIsAClearErrorThatLosesNothing) {
+  Person alice = join(1);
+  Person bob = join(2);
+  node_.close(bob.session);
+  std::size_t sent = 0;
+  proto::ErrorBody error;
+  while (error.code == Code{}) {
+    proto::Submit submit{bob.user, {}};
+    for (std::size_t i = 0; i < 10; ++i) {
+      auto one = letter(bob, 0, limits::kMaxCiphertext).messages[0];
+      one.parcels[0].id.octets = {static_cast<std::uint8_t>(sent),
+                                  static_cast<std::uint8_t>(sent >> 8),
+                                  static_cast<std::uint8_t>(i), 1};
+      submit.messages.push_back(one);
+    }
+    node_.send(alice.session, Kind::kSubmit, submit);
+    const Frame frame = node_.answer(alice.session);
+    if (frame.kind == Kind::kError) error = *decode<proto::ErrorBody>(frame.body);
+    else sent += 10;
+  }
+  EXPECT_EQ(error.code, Code::kFull);
+  EXPECT_GT(error.retry_after, Duration{});
+  EXPECT_EQ(node_.envelopes(), sent);
+}
+
+TEST_P(ShardTest, RandomFramesAndMessagesDoNotHurt) {
+  Person alice = join(1);
+  SeededEntropy random(GetParam());
+  for (int i = 0; i < 3000; ++i) {
+    proto::ErrorBody raw{
+        {}, std::string(random.below(40), 'x'), {static_cast<std::int64_t>(random.below(9))}, {}};
+    raw.code = static_cast<Code>(random.below(256));
+    const SessionId to = random.below(2) == 0 ? alice.session : node_.open({1});
+    node_.send(to, static_cast<Kind>(random.below(80)), raw);
+  }
+  attach(alice);
+  node_.ask<proto::Attached>(alice.session, Kind::kPing, proto::Ping{});
+}
+
+}  // namespace
+}  // namespace godwit::server
