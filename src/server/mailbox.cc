@@ -91,8 +91,9 @@ std::size_t Mailbox::acknowledge(Sequence up_to, ports::Batch& commit) {
   return erased;
 }
 
-std::optional<ports::Scan> Mailbox::next_page() const {
+std::optional<ports::Scan> Mailbox::next_page() {
   if (!session_ || caught_up_ || !window_open()) return std::nullopt;
+  asked_ = newest_;
   return ports::Scan{{},
                      ports::Space::kQueue,
                      queue_key(device_, {read_.value + 1}),
@@ -114,8 +115,10 @@ void Mailbox::on_page(const std::vector<ports::Row>& rows, ports::Batch& commit,
     note_sent(sequence, row.value.size());
     push.push_back({sequence, std::move(*envelope)});
   }
-  // A short page reached the end of what was stored when it was read; `newest_` may lie behind it.
-  caught_up_ = rows.size() < kPageRows && newest_ <= read_;
+  if (rows.size() == kPageRows) return;
+  // A short page is the end of what was stored when it was asked for.
+  read_ = std::max(read_, asked_);
+  caught_up_ = newest_ == asked_;
   if (caught_up_) stock_ = {unacked_.size(), unacked_bytes_};
 }
 

@@ -63,7 +63,8 @@ class Mailbox {
   std::size_t acknowledge(Sequence up_to, ports::Batch& commit);
 
   // The scan that continues reading, if there is something to read and the window has room.
-  std::optional<ports::Scan> next_page() const;
+  // Its rows must be read after the commits of everything enqueued so far.
+  std::optional<ports::Scan> next_page();
   // The rows that next_page() asked for. Rows at or below the device's cursor are erased.
   void on_page(const std::vector<ports::Row>& rows, ports::Batch& commit,
                std::vector<proto::Delivery>& push);
@@ -94,6 +95,7 @@ class Mailbox {
   Sequence acked_;  // the device's cursor when it attached
   Sequence read_;  // everything up to here was pushed or erased
   Sequence newest_;  // of this epoch
+  Sequence asked_;  // newest_ when the page under way was asked for
 
   std::map<EnvelopeId, Sequence> recent_;  // of this epoch; bounded
   std::deque<EnvelopeId> recent_order_;

@@ -71,6 +71,21 @@ TEST_F(MailboxTest, CaughtUpDeviceIsPushedAtOnce) {
   EXPECT_EQ(rows(), 1u);
 }
 
+TEST_F(MailboxTest, AnEmptiedMailboxIsCaughtUpAfterOnePage) {
+  mailbox_.attach(kSession, 1, {});
+  read_on();
+  enqueue(1);
+  mailbox_.acknowledge(push_.back().sequence, batch_);
+  flush();
+  mailbox_.attach({{0}, {2}}, 2, push_.back().sequence);
+  auto scan = mailbox_.next_page();
+  ASSERT_TRUE(scan);
+  mailbox_.on_page({}, batch_, push_);
+  EXPECT_FALSE(mailbox_.next_page());
+  enqueue(2);
+  EXPECT_EQ(pushed(), (std::vector{1, 2}));
+}
+
 TEST_F(MailboxTest, AnEnvelopeIdIsStoredOnce) {
   EXPECT_TRUE(enqueue(1));
   EXPECT_FALSE(enqueue(1));
