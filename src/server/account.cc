@@ -371,7 +371,7 @@ void Account::push(Device& device, std::vector<proto::Delivery> deliveries, Effe
 
 void Account::page(Effects& out) {
   if (paging_) return;
-  for (const auto& [id, device] : devices_) {
+  for (auto& [id, device] : devices_) {
     auto scan = device.mailbox.next_page();
     if (!scan) continue;
     scan->partition = to_bytes(user_);
