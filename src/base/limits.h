@@ -72,6 +72,20 @@ inline constexpr std::size_t kSendQueueBytes = 4 * 1024 * 1024;  // then a slow 
 
 // ---- client
 inline constexpr std::size_t kOutboxMessages = 200000;  // composing offline: ~1 GiB at worst
+inline constexpr std::size_t kContacts = 100000;  // strangers may write; ~300 octets each
+inline constexpr std::size_t kMissingNumbers = 256;  // gaps remembered per sender
+inline constexpr std::size_t kAwaitedReceipts = 50000;  // own messages that may still advance
+inline constexpr std::size_t kUnreadPerChat = 10000;  // beyond: no read receipt for the oldest
+inline constexpr std::size_t kReceiptsPerContact = 256;  // queued; their mailbox may be full
+inline constexpr std::size_t kSubmitsInFlight = 16;  // recipients served at the same time
+inline constexpr std::size_t kLookupsInFlight = 4;
+inline constexpr std::uint32_t kLookupTries = 3;  // then a stranger's message is shown without one
+inline constexpr std::size_t kWaitingCommands = 4;
+inline constexpr std::size_t kHistoryPage = 1000;
+inline constexpr std::size_t kPrivatePrekeys = 1000;  // some are fetched and never used
+inline constexpr Duration kSignedPrekeyLifetime = days(7);
+inline constexpr Duration kSignedPrekeyGrace = days(30);  // a late first message still opens
+inline constexpr Duration kMaxRetryAfter = hours(24);  // that a server may ask for
 inline constexpr Duration kBackoffFirst = milliseconds(250);
 inline constexpr Duration kBackoffMax = seconds(60);
 

@@ -77,6 +77,9 @@ class Engine {
   bool busy() const;
   // Messages composed and not yet accepted.
   std::size_t outbox_size() const;
+  const EngineCounters& counters() const;
+  // Every row of the hydrated spaces as a restart would have to find it: for tests, checkers.
+  ports::Batch dump() const;
 
  private:
   Engine();

@@ -26,7 +26,13 @@ struct Contact {
   std::string phone;   // confirmed by the directory; empty while it is not
   Bytes identity_key;  // 33 octets; empty before the first session
   bool verified = false;
+  // Another key was seen for this verified person. Messages to them wait, as kQueued, until
+  // Engine::set_verified() accepts the new key; theirs are shown meanwhile.
+  Bytes new_identity_key;
 };
+
+// True for E.164: '+' and 7 to 15 digits.
+bool is_phone(std::string_view text);
 
 struct SafetyNumber {
   std::string digits;  // 60, in groups of five separated by a space
@@ -68,6 +74,13 @@ struct Message {
     field(8, m.text, limits::kMaxText);
     field(9, m.failure, 256);
   }
+};
+
+// Counted since the engine was loaded.
+struct EngineCounters {
+  std::uint64_t undecryptable = 0;  // deliveries that could not be read, acknowledged and dropped
+  std::uint64_t duplicates = 0;     // deliveries that were repetitions
+  std::uint64_t unknown = 0;        // contents of a kind that only a newer version knows
 };
 
 // ---- events

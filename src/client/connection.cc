@@ -1,0 +1,107 @@
+#include "client/connection.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace godwit::client {
+
+Duration clamped(Duration retry_after) {
+  return std::clamp(retry_after, Duration{0}, limits::kMaxRetryAfter);
+}
+
+void Connection::pump(Turn& turn) {
+  if (phase_ != Phase::kOffline || !wanted_ || next_try_ > turn.env.now) return;
+  phase_ = Phase::kConnecting;
+  turn.after.emplace_back(Connect{});
+}
+
+void Connection::on_connected(Turn& turn) {
+  if (phase_ == Phase::kGivenUp) return;
+  phase_ = Phase::kOpen;
+  next_ping_ = turn.env.now + limits::kPingInterval;
+}
+
+void Connection::on_attached(Turn& turn) {
+  phase_ = Phase::kAttached;
+  backoff_.reset();
+  told_online_ = true;
+  turn.notify(ConnectionChanged{true, {}});
+}
+
+std::vector<Request> Connection::on_disconnected(Turn& turn) {
+  std::vector<Request> lost;
+  for (auto& [id, request] : requests_) lost.push_back(std::move(request));
+  requests_.clear();
+  if (phase_ != Phase::kGivenUp) {
+    phase_ = Phase::kOffline;
+    next_try_ = turn.env.now + std::max(backoff_.next(turn.env.entropy), retry_after_);
+  }
+  if (told_online_ || !reason_.empty()) {
+    if (reason_.empty()) reason_ = "the connection was lost";
+    turn.notify(ConnectionChanged{false, std::move(reason_)});
+  }
+  told_online_ = false;
+  reason_.clear();
+  retry_after_ = {};
+  return lost;
+}
+
+void Connection::ask(Request request, Bytes body, Turn& turn) {
+  CHECK(open());
+  const std::uint64_t id = next_id_++;
+  request.deadline = turn.env.now + limits::kRequestTimeout;
+  turn.after.emplace_back(SendFrame{{request.kind, id, std::move(body)}});
+  requests_.emplace(id, std::move(request));
+}
+
+void Connection::tell(proto::Kind kind, Bytes body, Turn& turn) {
+  if (open()) turn.after.emplace_back(SendFrame{{kind, 0, std::move(body)}});
+}
+
+std::optional<Request> Connection::answered(std::uint64_t id) {
+  const auto found = requests_.find(id);
+  if (found == requests_.end()) return std::nullopt;
+  Request request = std::move(found->second);
+  requests_.erase(found);
+  return request;
+}
+
+void Connection::drop(std::string reason, Turn& turn, Duration retry_after) {
+  if (!open()) return;
+  phase_ = Phase::kClosing;
+  reason_ = std::move(reason);
+  retry_after_ = clamped(retry_after);
+  turn.after.emplace_back(Disconnect{});
+}
+
+void Connection::give_up(std::string reason, Turn& turn) {
+  drop(std::move(reason), turn);
+  phase_ = Phase::kGivenUp;
+}
+
+bool Connection::on_tick(Turn& turn) {
+  if (!open()) return false;
+  if (!requests_.empty() && requests_.begin()->second.deadline <= turn.env.now) {
+    drop("the server did not answer in time", turn);
+    return false;
+  }
+  if (next_ping_ > turn.env.now) return false;
+  next_ping_ = turn.env.now + limits::kPingInterval;
+  return true;
+}
+
+Instant Connection::deadline() const {
+  if (phase_ == Phase::kOffline) return wanted_ ? next_try_ : kNever;
+  if (!open()) return kNever;
+  return requests_.empty() ? next_ping_
+                           : std::min(next_ping_, requests_.begin()->second.deadline);
+}
+
+bool Connection::busy() const {
+  return std::ranges::any_of(requests_, [](const auto& entry) {
+    return entry.second.kind != proto::Kind::kPing;
+  });
+}
+
+}  // namespace godwit::client

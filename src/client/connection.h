@@ -1,0 +1,73 @@
+// Connection: when to connect, what was asked, and when to give up waiting.
+//
+// It counts time, not octets: the edge owns the socket. Every request has a deadline; one that
+// passes means that the connection is dead, whatever the operating system believes.
+#pragma once
+
+#include <map>
+
+#include "base/backoff.h"
+#include "client/turn.h"
+#include "proto/frame.h"
+
+namespace godwit::client {
+
+// What an answer needs to find its way.
+struct Request {
+  proto::Kind kind{};
+  UserId user;        // kFetchBundles, kSubmit: whose
+  std::string phone;  // kLookup
+  RequestId command = 0;  // kRequestCode, kRegister
+  Instant deadline;
+};
+
+class Connection {
+ public:
+  // True: keep a connection, from now on.
+  void want(bool wanted) { wanted_ = wanted; }
+  // Connects if that is wanted and due.
+  void pump(Turn& turn);
+  bool open() const { return phase_ == Phase::kOpen || phase_ == Phase::kAttached; }
+  bool attached() const { return phase_ == Phase::kAttached; }
+
+  void on_connected(Turn& turn);
+  void on_attached(Turn& turn);
+  // The requests that will never be answered.
+  std::vector<Request> on_disconnected(Turn& turn);
+
+  // Sends a request. Only while open().
+  void ask(Request request, Bytes body, Turn& turn);
+  void tell(proto::Kind kind, Bytes body, Turn& turn);
+  // The request that this answer is for; nullopt: there is none.
+  std::optional<Request> answered(std::uint64_t id);
+
+  // Ends the connection; `reason` is told. Not before `retry_after` again.
+  void drop(std::string reason, Turn& turn, Duration retry_after = {});
+  // Ends it for good: the server does not know this device any more.
+  void give_up(std::string reason, Turn& turn);
+
+  // Notices dead connections. True: a ping is due.
+  bool on_tick(Turn& turn);
+  Instant deadline() const;
+  // True while something else than a ping waits for its answer.
+  bool busy() const;
+
+ private:
+  enum class Phase : std::uint8_t { kOffline, kConnecting, kOpen, kAttached, kClosing, kGivenUp };
+
+  Phase phase_ = Phase::kOffline;
+  bool wanted_ = false;
+  bool told_online_ = false;
+  std::string reason_;
+  Backoff backoff_{limits::kBackoffFirst, limits::kBackoffMax};
+  Instant next_try_;
+  Duration retry_after_;
+  Instant next_ping_;
+  std::uint64_t next_id_ = 1;
+  std::map<std::uint64_t, Request> requests_;  // ids and deadlines grow together
+};
+
+// What a server may ask for, made sane.
+Duration clamped(Duration retry_after);
+
+}  // namespace godwit::client

@@ -1,0 +1,56 @@
+// Content: what one ciphertext says. Only the two devices ever see it.
+//
+// Padded before encryption, so that a ciphertext's length tells its length in steps of kPadding.
+#pragma once
+
+#include <optional>
+
+#include "client/types.h"
+
+namespace godwit::client {
+
+struct Text {
+  std::string body;  // UTF-8
+  static void fields(auto& m, auto& field) { field(1, m.body, limits::kMaxText); }
+};
+
+// Tells the sender how far its messages came. Never answered by another receipt.
+struct Receipt {
+  static constexpr std::size_t kMaxIds = limits::kDeliverWindow;
+  Status status{};  // kDelivered or kRead
+  std::vector<MessageId> ids;
+  static void fields(auto& m, auto& field) {
+    field(1, m.status);
+    field(2, m.ids, kMaxIds);
+  }
+};
+
+struct Content {
+  MessageId id;
+  Instant composed;
+  std::string sender_phone;  // a claim, until the directory confirms it
+  // The sender's count of contents for this recipient (delivery_window.h); `stream` changes when
+  // the sender registers anew.
+  std::uint32_t stream = 0;
+  std::uint64_t number = 0;
+  std::optional<Text> text;  // exactly one of these; neither: made by a newer version
+  std::optional<Receipt> receipt;
+  static void fields(auto& m, auto& field) {
+    field(1, m.id);
+    field(2, m.composed);
+    field(3, m.sender_phone, 16);
+    field(4, m.stream);
+    field(5, m.number);
+    field(6, m.text);
+    field(7, m.receipt);
+  }
+};
+
+inline constexpr std::size_t kPadding = 160;
+
+// Content || 0x80 || zeros up to a multiple of kPadding.
+Bytes seal_content(const Content& content);
+// kCorrupt: not such octets.
+Result<Content> open_content(ByteView padded);
+
+}  // namespace godwit::client

@@ -1,0 +1,76 @@
+// Courier: carries the outbox to the server. Finds people's devices, starts sessions, encrypts,
+// submits; keeps at most one submission per person under way, which is all it takes to keep a
+// sender's order through every failure.
+//
+// All ratchet steps of a batch are in the Commit before its SendFrame. Nothing of its own is
+// stored: after a disconnection it starts over from the outbox.
+#pragma once
+
+#include <map>
+#include <set>
+
+#include "client/connection.h"
+#include "client/keyring.h"
+#include "client/outbox.h"
+#include "client/registration.h"
+#include "client/sessions.h"
+
+namespace godwit::client {
+
+class Courier {
+ public:
+  struct Parts {
+    const Registration& registration;
+    const Keyring& keyring;
+    Contacts& contacts;
+    Sessions& sessions;
+    Outbox& outbox;
+    Connection& connection;
+  };
+  explicit Courier(Parts parts) : parts_(parts) {}
+
+  // Something is queued for `user`, or what kept it back has gone.
+  void wake(UserId user);
+  void wake_all();
+  // Sends what may be sent now.
+  void pump(Turn& turn);
+
+  void on_bundles(UserId user, const proto::Bundles& bundles, Turn& turn);
+  void on_accepted(UserId user, Turn& turn);
+  // A FetchBundles or Submit was refused.
+  void on_refused(const Request& request, const proto::ErrorBody& error, Turn& turn);
+  void on_disconnected();
+
+  // Lets the postponed ones try again whose time has come.
+  void on_tick(Turn& turn);
+  Instant deadline() const;
+
+ private:
+  // What is going on with one person's queue.
+  struct Lane {
+    std::size_t submitted = 0;  // items of the batch under way
+    bool asked = false;         // a request is under way
+    std::set<DeviceId> fetch;   // devices that need a session
+    std::size_t batch = limits::kMaxBatchMessages;
+    std::uint32_t conflicts = 0;  // in a row
+    bool postponed = false;
+    Backoff backoff{limits::kBackoffFirst, limits::kBackoffMax};
+  };
+
+  void serve(UserId user, Lane& lane, Turn& turn);
+  void fetch(UserId user, Lane& lane, Turn& turn);
+  bool start_session(ContactRow& contact, const proto::Bundle& bundle, Turn& turn);
+  Result<proto::Outgoing> seal(const Item& item, ContactRow& contact, std::uint64_t number,
+                               std::span<const DeviceId> devices, Lane& lane, Turn& turn);
+  void on_conflict(UserId user, Lane& lane, const proto::ErrorBody& error, Turn& turn);
+  void on_permanent(UserId user, Lane& lane, const proto::ErrorBody& error, Turn& turn);
+  void postpone(UserId user, Lane& lane, Duration at_least, Turn& turn);
+
+  Parts parts_;
+  std::map<UserId, Lane> lanes_;
+  std::set<UserId> ready_;
+  std::set<std::pair<Instant, UserId>> postponed_;
+  std::size_t in_flight_ = 0;
+};
+
+}  // namespace godwit::client

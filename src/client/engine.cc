@@ -1,0 +1,198 @@
+#include "client/engine.h"
+
+#include <algorithm>
+
+#include "client/engine_state.h"
+#include "e2e/fingerprint.h"
+
+namespace godwit::client {
+
+using ports::Space;
+
+Bytes Engine::partition() { return to_bytes("client"); }
+
+std::span<const Space> Engine::hydrated_spaces() {
+  static constexpr Space kSpaces[] = {Space::kProfile, Space::kContact, Space::kSession,
+                                      Space::kOutbox};
+  return kSpaces;
+}
+
+Engine::Engine() : state_(std::make_unique<State>()) {}
+Engine::~Engine() = default;
+
+Result<std::unique_ptr<Engine>> Engine::load(std::vector<Snapshot> snapshots) {
+  std::unique_ptr<Engine> engine(new Engine());
+  for (const Snapshot& snapshot : snapshots) GODWIT_TRY(engine->state_->load(snapshot));
+  GODWIT_TRY(engine->state_->complete());
+  return engine;
+}
+
+ports::Batch Engine::dump() const { return state_->dump(); }
+
+// ---- commands
+
+Result<RequestId> Engine::request_code(std::string_view phone, Env& env, Effects& out) {
+  Turn turn{env};
+  const auto id = state_->registration.request_code(phone, turn);
+  state_->finish(turn, out);
+  return id;
+}
+
+Result<RequestId> Engine::register_account(std::string_view phone, std::string_view code, Env& env,
+                                           Effects& out) {
+  Turn turn{env};
+  const auto id = state_->registration.register_account(phone, code, turn);
+  state_->finish(turn, out);
+  return id;
+}
+
+bool Engine::registered() const { return state_->registration.registered(); }
+
+const Profile& Engine::profile() const { return state_->registration.profile(); }
+
+Result<MessageId> Engine::send_text(std::string_view phone, std::string_view text,
+                                    SendOptions options, Env& env, Effects& out) {
+  if (!registered()) return fail(Code::kUnauthenticated, "register this device first");
+  if (!is_phone(phone)) {
+    return fail(Code::kInvalid, "write the number as +, country code and number, digits only");
+  }
+  if (phone == profile().phone) {
+    return fail(Code::kInvalid, "this is your own number; notes to oneself are not supported");
+  }
+  if (text.empty() && !options.allow_empty) return fail(Code::kInvalid, "the message is empty");
+  if (text.size() > limits::kMaxText) {
+    return fail(Code::kTooLarge, "a message holds at most 64 KiB of text; split it");
+  }
+  if (!is_utf8(view_of(text))) return fail(Code::kInvalid, "the message is not UTF-8 text");
+
+  Turn turn{env};
+  const ContactRow* contact = state_->contacts.find(phone);
+  const auto id = state_->outbox.add_text(phone, contact, text, turn);
+  if (!id) return id;
+  if (contact) {
+    state_->courier.wake(contact->contact.user);
+  } else {
+    state_->lookups.want(std::string(phone));
+  }
+  state_->finish(turn, out);
+  return id;
+}
+
+Result<void> Engine::mark_read(std::string_view phone, Env& env, Effects& out) {
+  const ContactRow* contact = state_->contacts.find(phone);
+  if (!contact) return fail(Code::kNotFound, "no conversation with this number");
+  Turn turn{env};
+  const UserId user = contact->contact.user;
+  const std::vector<MessageId> ids = state_->receipts.take_unread(user, turn);
+  for (std::span<const MessageId> left = ids; !left.empty();) {
+    const auto some = left.first(std::min(left.size(), Receipt::kMaxIds));
+    state_->outbox.add_receipt(user, Status::kRead, {some.begin(), some.end()}, turn);
+    left = left.subspan(some.size());
+  }
+  state_->courier.wake(user);
+  state_->finish(turn, out);
+  return {};
+}
+
+const Contact* Engine::contact(std::string_view phone) const {
+  const ContactRow* row = std::as_const(state_->contacts).find(phone);
+  return row ? &row->contact : nullptr;
+}
+
+Result<SafetyNumber> Engine::safety_number(std::string_view phone) const {
+  const Contact* who = contact(phone);
+  // A key that waits for consent is the one to compare.
+  const auto key = who ? e2e::PublicKey::parse(who->new_identity_key.empty() ? who->identity_key
+                                                                             : who->new_identity_key)
+                       : Result<e2e::PublicKey>(fail(Code::kNotFound, ""));
+  if (!key) {
+    return fail(Code::kNotFound, "there is no safety number before the first message");
+  }
+  const e2e::FingerprintParty own{profile().user.view(), state_->keyring.identity().public_key()};
+  const e2e::FingerprintParty theirs{who->user.view(), *key};
+  SafetyNumber number{.verified = who->verified && who->new_identity_key.empty()};
+  const std::string digits = e2e::safety_number(own, theirs);
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    if (i != 0 && i % 5 == 0) number.digits += ' ';
+    number.digits += digits[i];
+  }
+  number.qr = e2e::scannable_fingerprint(e2e::FingerprintVersion::kUserId, own, theirs);
+  return number;
+}
+
+Result<void> Engine::set_verified(std::string_view phone, bool verified, Env& env, Effects& out) {
+  ContactRow* contact = state_->contacts.find(phone);
+  if (!contact || contact->contact.identity_key.empty()) {
+    return fail(Code::kNotFound, "there is no safety number before the first message");
+  }
+  Turn turn{env};
+  state_->contacts.set_verified(*contact, verified, turn);
+  state_->courier.wake(contact->contact.user);
+  state_->finish(turn, out);
+  return {};
+}
+
+// ---- the connection
+
+void Engine::on_connected(Env& env, Effects& out) {
+  Turn turn{env};
+  state_->connection.on_connected(turn);
+  if (registered() && state_->connection.open()) state_->attach(turn);
+  if (state_->connection.open()) state_->registration.on_connected(turn);
+  state_->finish(turn, out);
+}
+
+void Engine::on_disconnected(Env& env, Effects& out) {
+  Turn turn{env};
+  const auto lost = state_->connection.on_disconnected(turn);
+  state_->registration.on_disconnected(lost, turn);
+  state_->connection.want(registered());
+  state_->lookups.on_disconnected();
+  state_->courier.on_disconnected();
+  state_->inbox.on_disconnected();
+  state_->uploading = false;
+  state_->finish(turn, out);
+}
+
+void Engine::on_frame(proto::Frame frame, Env& env, Effects& out) {
+  if (!state_->connection.open()) return;
+  Turn turn{env};
+  state_->route(frame, turn);
+  state_->finish(turn, out);
+}
+
+void Engine::on_tick(Env& env, Effects& out) {
+  Turn turn{env};
+  if (state_->connection.on_tick(turn)) {
+    state_->connection.ask({.kind = proto::Kind::kPing},
+                           encode(proto::Ping{state_->ledger.cursor}), turn);
+  }
+  if (state_->connection.attached()) {
+    if (state_->keyring.rotation_due() <= env.now) {
+      state_->upload_prekeys(limits::kMaxOneTimePrekeys, turn);
+    }
+    state_->courier.on_tick(turn);
+  }
+  state_->finish(turn, out);
+}
+
+Instant Engine::deadline() const {
+  const Connection& connection = state_->connection;
+  Instant at = connection.deadline();
+  if (connection.attached()) {
+    at = std::min({at, state_->courier.deadline(), state_->lookups.deadline()});
+    if (!state_->uploading) at = std::min(at, state_->keyring.rotation_due());
+  }
+  return at;
+}
+
+bool Engine::busy() const {
+  return !state_->outbox.empty() || state_->inbox.busy() || state_->registration.waiting() ||
+         state_->connection.busy();
+}
+
+std::size_t Engine::outbox_size() const { return state_->outbox.texts(); }
+
+const EngineCounters& Engine::counters() const { return state_->inbox.counters(); }
+
+}  // namespace godwit::client

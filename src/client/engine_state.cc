@@ -1,0 +1,217 @@
+#include "client/engine_state.h"
+
+#include "base/check.h"
+
+namespace godwit::client {
+
+using ports::Space;
+using proto::Kind;
+
+// ---- storage
+
+Result<void> Engine::State::load(const Snapshot& snapshot) {
+  for (const ports::Row& row : snapshot.rows) {
+    const std::uint8_t tag = row.key.empty() ? 0 : row.key[0];
+    const ByteView rest = ByteView(row.key).subspan(row.key.empty() ? 0 : 1);
+    const auto order = [&] { return get_be64(rest.last(8)); };
+    if (snapshot.space == Space::kSession) {
+      GODWIT_TRY(sessions.load(row));
+    } else if (snapshot.space == Space::kProfile && tag == 'P') {
+      GODWIT_TRY(registration.load(row));
+    } else if (snapshot.space == Space::kProfile && tag == 'L') {
+      const auto stored = decode<Ledger>(row.value);
+      if (!stored) return fail(stored.error());
+      ledger = *stored;
+    } else if (snapshot.space == Space::kProfile) {
+      GODWIT_TRY(keyring.load(row));
+    } else if (snapshot.space == Space::kContact && tag == 'C' && rest.size() == 16) {
+      auto stored = decode<ContactRow>(row.value);
+      if (!stored) return fail(stored.error());
+      contacts.load(std::move(*stored));
+    } else if (snapshot.space == Space::kContact && tag == 'U' && rest.size() == 24) {
+      auto stored = decode<UnreadRow>(row.value);
+      if (!stored) return fail(stored.error());
+      receipts.load(UserId{*to_array<16>(rest.first(16))}, order(), std::move(*stored));
+    } else if (snapshot.space == Space::kOutbox && tag == 'Q' && rest.size() == 8) {
+      auto stored = decode<Item>(row.value);
+      if (!stored) return fail(stored.error());
+      stored->order = order();
+      outbox.load(std::move(*stored));
+    } else if (snapshot.space == Space::kOutbox && tag == 'A' && rest.size() == 8) {
+      const auto stored = decode<Awaited>(row.value);
+      if (!stored) return fail(stored.error());
+      receipts.load(order(), *stored);
+    } else {
+      return fail(Code::kCorrupt, "the profile holds a row of an unknown kind");
+    }
+  }
+  return {};
+}
+
+// Checks what the parts rely on.
+Result<void> Engine::State::complete() {
+  if (registration.registered() && !keyring.ready()) {
+    return fail(Code::kCorrupt, "the profile lacks its keys");
+  }
+  for (const UserId user : outbox.users()) {
+    if (!contacts.knows(user)) return fail(Code::kCorrupt, "the profile lacks a contact");
+  }
+  connection.want(registration.registered());
+  return {};
+}
+
+ports::Batch Engine::State::dump() const {
+  ports::Batch batch{.partition = partition()};
+  if (ledger.next_order != 1 || ledger.cursor.value != 0) {
+    batch.put(Space::kProfile, row_key('L'), encode(ledger));
+  }
+  registration.store_all(batch);
+  keyring.store_all(batch);
+  contacts.store_all(batch);
+  sessions.store_all(batch);
+  outbox.store_all(batch);
+  receipts.store_all(batch);
+  return batch;
+}
+
+void Engine::State::finish(Turn& turn, Effects& out) {
+  for (const UserId user : inbox.take_answered()) courier.wake(user);
+  connection.pump(turn);
+  lookups.pump(turn);
+  courier.pump(turn);
+  for (const UserId user : turn.contacts) contacts.store(user, turn.batch);
+  for (const SessionKey& key : turn.sessions) sessions.store(key, turn.batch);
+  if (turn.ledger) turn.put(Space::kProfile, row_key('L'), encode(ledger));
+  if (!turn.batch.empty()) {
+    turn.batch.partition = partition();
+    out.emplace_back(Commit{std::move(turn.batch)});
+  }
+  for (Effect& effect : turn.after) out.push_back(std::move(effect));
+}
+
+// ---- frames
+
+void Engine::State::attach(Turn& turn) {
+  const Profile& own = registration.profile();
+  connection.ask({.kind = Kind::kAttach},
+                 encode(proto::Attach{own.user, own.device, ledger.cursor}), turn);
+}
+
+void Engine::State::route(proto::Frame& frame, Turn& turn) {
+  switch (frame.kind) {
+    case Kind::kOk:
+    case Kind::kError: {
+      const auto request = connection.answered(frame.id);
+      if (!request) return connection.drop("the server answered what was not asked", turn);
+      if (frame.kind == Kind::kOk) return on_answer(*request, frame.body, turn);
+      const auto error = decode<proto::ErrorBody>(frame.body);
+      return error ? on_error(*request, *error, turn) : malformed(turn);
+    }
+    case Kind::kDeliver: {
+      auto deliver = decode<proto::Deliver>(frame.body);
+      if (!deliver) return malformed(turn);
+      if (!connection.attached()) return connection.drop("the server sent mail too early", turn);
+      return inbox.on_deliver(std::move(*deliver), turn);
+    }
+    case Kind::kPrekeysLow: {
+      const auto low = decode<proto::PrekeysLow>(frame.body);
+      if (!low) return malformed(turn);
+      return upload_prekeys(low->left, turn);
+    }
+    case Kind::kClosing: {
+      const auto closing = decode<proto::Closing>(frame.body);
+      if (!closing) return malformed(turn);
+      return connection.drop(closing->text, turn, closing->retry_after);
+    }
+    default: return;  // a newer server's notice
+  }
+}
+
+void Engine::State::on_answer(const Request& request, ByteView body, Turn& turn) {
+  switch (request.kind) {
+    case Kind::kRequestCode: return registration.on_code_requested(request, turn);
+    case Kind::kRegister: {
+      const auto answer = decode<proto::Registered>(body);
+      if (!answer || !registration.on_registered(request, *answer, turn)) return malformed(turn);
+      connection.want(true);
+      return attach(turn);
+    }
+    case Kind::kAttach: {
+      const auto attached = decode<proto::Attached>(body);
+      return attached ? on_attached(*attached, turn) : malformed(turn);
+    }
+    case Kind::kLookup: {
+      const auto answer = decode<proto::LookedUp>(body);
+      if (!answer || answer->user.is_nil()) return malformed(turn);
+      lookups.on_answer();
+      return on_lookup(request.phone, answer->user, turn);
+    }
+    case Kind::kFetchBundles: {
+      const auto bundles = decode<proto::Bundles>(body);
+      return bundles ? courier.on_bundles(request.user, *bundles, turn) : malformed(turn);
+    }
+    case Kind::kSubmit: return courier.on_accepted(request.user, turn);
+    case Kind::kUploadPrekeys: uploading = false; return keyring.on_uploaded(turn);
+    default: return;
+  }
+}
+
+void Engine::State::on_error(const Request& request, const proto::ErrorBody& error, Turn& turn) {
+  switch (request.kind) {
+    case Kind::kRequestCode:
+    case Kind::kRegister: return registration.on_refused(request, error, turn);
+    case Kind::kAttach:
+      if (error.code == Code::kUnauthenticated || error.code == Code::kNotFound) {
+        return connection.give_up(
+            "this number is registered on another device now; register again to use it here",
+            turn);
+      }
+      return connection.drop(error.text, turn, error.retry_after);
+    case Kind::kLookup: return on_lookup_error(request.phone, error, turn);
+    case Kind::kFetchBundles:
+    case Kind::kSubmit: return courier.on_refused(request, error, turn);
+    // Asked for again with the next attachment or notice.
+    case Kind::kUploadPrekeys: uploading = false; return;
+    default: return connection.drop(error.text, turn, error.retry_after);
+  }
+}
+
+void Engine::State::on_attached(const proto::Attached& attached, Turn& turn) {
+  connection.on_attached(turn);
+  upload_prekeys(attached.one_time_prekeys, turn);
+  for (const std::string& phone : outbox.unresolved()) lookups.want(phone);
+  courier.wake_all();
+}
+
+void Engine::State::on_lookup(const std::string& phone, UserId user, Turn& turn) {
+  lookups.forget(phone);
+  inbox.on_lookup(phone, user, turn);
+  if (!outbox.waits_for(phone)) return;
+  ContactRow* contact = user == registration.profile().user ? nullptr : contacts.add(user, turn);
+  if (!contact) return outbox.fail_unresolved(phone, turn);
+  contacts.bind(*contact, phone, turn);
+  outbox.resolve(phone, *contact, turn);
+  courier.wake(user);
+}
+
+void Engine::State::on_lookup_error(const std::string& phone, const proto::ErrorBody& error,
+                                    Turn& turn) {
+  if (error.code == Code::kNotFound || error.code == Code::kInvalid) {
+    lookups.forget(phone);
+    inbox.on_lookup(phone, UserId{}, turn);
+    return outbox.fail_unresolved(phone, turn);
+  }
+  inbox.on_lookup_failed(phone, error.code, turn);
+  if (!outbox.waits_for(phone) && !inbox.waits_for(phone)) return lookups.forget(phone);
+  lookups.postpone(phone, error.retry_after, turn);
+}
+
+void Engine::State::upload_prekeys(std::uint32_t left, Turn& turn) {
+  if (uploading || !connection.attached()) return;
+  const auto upload = keyring.top_up(left, turn);
+  if (!upload) return;
+  uploading = true;
+  connection.ask({.kind = Kind::kUploadPrekeys}, encode(*upload), turn);
+}
+
+}  // namespace godwit::client

@@ -1,0 +1,44 @@
+// Engine::State: the parts of the engine, and the routes between them. It routes; it decides
+// nothing.
+#pragma once
+
+#include "client/courier.h"
+#include "client/engine.h"
+#include "client/inbox.h"
+
+namespace godwit::client {
+
+struct Engine::State {
+  Ledger ledger;
+  Keyring keyring;
+  Contacts contacts;
+  Sessions sessions;
+  Receipts receipts;
+  Connection connection;
+  Lookups lookups{connection};
+  Registration registration{keyring, connection};
+  Outbox outbox{contacts, receipts, ledger};
+  Courier courier{{registration, keyring, contacts, sessions, outbox, connection}};
+  Inbox inbox{{registration, keyring, contacts, sessions, receipts, outbox, lookups, connection,
+               ledger}};
+  bool uploading = false;  // prekeys are on their way to the server
+
+  Result<void> load(const Snapshot& snapshot);
+  Result<void> complete();  // after the last load()
+  ports::Batch dump() const;
+
+  // Sends what may be sent, then emits the turn: one Commit, then everything else.
+  void finish(Turn& turn, Effects& out);
+
+  void attach(Turn& turn);
+  void route(proto::Frame& frame, Turn& turn);
+  void on_answer(const Request& request, ByteView body, Turn& turn);
+  void on_error(const Request& request, const proto::ErrorBody& error, Turn& turn);
+  void on_attached(const proto::Attached& attached, Turn& turn);
+  void on_lookup(const std::string& phone, UserId user, Turn& turn);
+  void on_lookup_error(const std::string& phone, const proto::ErrorBody& error, Turn& turn);
+  void upload_prekeys(std::uint32_t left, Turn& turn);
+  void malformed(Turn& turn) { connection.drop("the server sent a malformed frame", turn); }
+};
+
+}  // namespace godwit::client

@@ -1,0 +1,206 @@
+#include "client/inbox.h"
+
+#include "base/check.h"
+
+namespace godwit::client {
+namespace {
+
+using ports::Space;
+
+std::optional<e2e::MessageType> type_of(proto::CiphertextType type) {
+  if (type == proto::CiphertextType::kWhisper) return e2e::MessageType::kWhisper;
+  if (type == proto::CiphertextType::kPrekey) return e2e::MessageType::kPrekey;
+  return std::nullopt;
+}
+
+}  // namespace
+
+void Inbox::on_deliver(proto::Deliver deliver, Turn& turn) {
+  Sequence last = parked_.empty() ? parts_.ledger.cursor : parked_.back().sequence;
+  bool repeated = deliver.deliveries.empty();
+  for (proto::Delivery& delivery : deliver.deliveries) {
+    if (delivery.sequence <= last) {
+      repeated = true;
+      continue;
+    }
+    last = delivery.sequence;
+    parked_octets_ += delivery.envelope.ciphertext.size();
+    parked_.push_back(std::move(delivery));
+  }
+  if (parked_.size() > limits::kDeliverWindow || parked_octets_ > 2 * limits::kDeliverWindowBytes) {
+    return parts_.connection.drop("the server sent more than it may", turn);
+  }
+  if (!parked_.empty() && (!question_ || question_->answered)) {
+    work(turn);
+  } else if (repeated) {
+    parts_.connection.tell(proto::Kind::kAck, encode(proto::Ack{parts_.ledger.cursor}), turn);
+  }
+}
+
+// Processes what is there, up to the first delivery that has to wait.
+void Inbox::work(Turn& turn) {
+  Arrived arrived;
+  const Sequence before = parts_.ledger.cursor;
+  while (!parked_.empty()) {
+    if (process(parked_.front(), arrived, turn) == Outcome::kParked) break;
+    parts_.ledger.cursor = parked_.front().sequence;
+    parked_octets_ -= parked_.front().envelope.ciphertext.size();
+    parked_.pop_front();
+    question_.reset();
+  }
+  for (auto& [user, arrivals] : arrived) {
+    parts_.receipts.add_unread(user, arrivals.first_order, arrivals.ids, turn);
+    parts_.outbox.add_receipt(user, Status::kDelivered, std::move(arrivals.ids), turn);
+    answered_.insert(user);
+  }
+  if (parts_.ledger.cursor == before) return;
+  turn.ledger = true;
+  parts_.connection.tell(proto::Kind::kAck, encode(proto::Ack{parts_.ledger.cursor}), turn);
+}
+
+Inbox::Outcome Inbox::process(const proto::Delivery& delivery, Arrived& arrived, Turn& turn) {
+  const proto::Envelope& envelope = delivery.envelope;
+  bool parked = false;
+  auto content = open(envelope, parked, turn);
+  if (parked) return Outcome::kParked;
+  if (!content) return Outcome::kDone;
+  ContactRow* contact = parts_.contacts.find(envelope.from);
+  CHECK(contact);
+  turn.contacts.insert(envelope.from);
+  const auto seen = contact->window.accept(content->stream, content->number);
+  if (seen == DeliveryWindow::Seen::kDuplicate) {
+    ++counters_.duplicates;
+  } else {
+    take(*contact, envelope, std::move(*content), arrived, turn);
+  }
+  return Outcome::kDone;
+}
+
+// Decrypts. Nothing: it cannot be read, or (parked) its sender has to be looked up first; in both
+// cases nothing has changed but, at most, the session that it did decrypt in.
+std::optional<Content> Inbox::open(const proto::Envelope& envelope, bool& parked, Turn& turn) {
+  const auto type = type_of(envelope.type);
+  const UserId from = envelope.from;
+  if (!type || from.is_nil() || from == parts_.registration.profile().user ||
+      envelope.from_device.value == 0 || envelope.from_device.value > 127) {
+    ++counters_.undecryptable;
+    return std::nullopt;
+  }
+  const SessionKey key{from, envelope.from_device};
+  ContactRow* contact = parts_.contacts.find(from);
+  const auto pinned = contact ? Contacts::pinned(*contact) : std::nullopt;
+
+  // A stranger's session is kept only once it is known who it is.
+  e2e::Session* stored = parts_.sessions.find(key);
+  const bool tentative = !stored || !contact || contact->unconfirmed;
+  e2e::Session scratch;
+  if (tentative && stored) scratch = stored->clone();
+  e2e::Session& session = tentative ? scratch : *stored;
+
+  const auto decrypt = [&](const e2e::PublicKey* expected) {
+    return e2e::decrypt(session, parts_.keyring.identity(), parts_.keyring, *type,
+                        envelope.ciphertext, expected, turn.env);
+  };
+  auto opened = decrypt(pinned ? &*pinned : nullptr);
+  // Receiving goes on with a new key, with a notice; sending does so only as Contacts decides.
+  if (!opened && opened.error().code == Code::kForbidden) opened = decrypt(nullptr);
+  if (!opened) {
+    // A request to the sender to repeat itself on a new session belongs here.
+    ++(opened.error().code == Code::kDuplicate ? counters_.duplicates : counters_.undecryptable);
+    return std::nullopt;
+  }
+  auto content = open_content(opened->plaintext);
+  if (!contact || contact->unconfirmed) {
+    contact = introduce(from, content ? *content : Content{}, parked, turn);
+    if (parked) return std::nullopt;
+  }
+  if (!contact) {
+    ++counters_.undecryptable;
+    return std::nullopt;
+  }
+  if (tentative) parts_.sessions.keep(key, std::move(scratch), turn);
+  turn.sessions.insert(key);
+  if (opened->consumed_prekey) parts_.keyring.erase_one_time(*opened->consumed_prekey, turn);
+  // An old session with an old key may still say what was sent before the key changed.
+  if (opened->new_session || contact->contact.identity_key.empty()) {
+    parts_.contacts.learn_identity(*contact, opened->sender, turn);
+  }
+  if (!content) {
+    ++counters_.undecryptable;
+    return std::nullopt;
+  }
+  return std::move(*content);
+}
+
+// The contact of a sender whose number is not confirmed. Null: no room for another, or (parked)
+// the directory is being asked.
+ContactRow* Inbox::introduce(UserId from, const Content& content, bool& parked, Turn& turn) {
+  const std::string& phone = content.sender_phone;
+  const bool claims = is_phone(phone);
+  if (claims && (!question_ || question_->phone != phone)) {
+    question_ = Question{.phone = phone};
+    parts_.lookups.want(phone);
+  }
+  if (claims && !question_->answered) {
+    parked = true;
+    return nullptr;
+  }
+  ContactRow* contact = parts_.contacts.add(from, turn);
+  if (!contact) return nullptr;
+  turn.contacts.insert(from);
+  contact->unconfirmed = claims && question_->unanswerable;
+  if (claims && question_->user == from) parts_.contacts.bind(*contact, phone, turn);
+  return contact;
+}
+
+void Inbox::take(ContactRow& contact, const proto::Envelope& envelope, Content content,
+                 Arrived& arrived, Turn& turn) {
+  const UserId from = envelope.from;
+  if (content.receipt) {
+    parts_.outbox.apply_receipt(contact, *content.receipt, turn);
+    return;
+  }
+  if (!content.text) {
+    ++counters_.unknown;
+    return;
+  }
+  const std::uint64_t order = parts_.ledger.next_order++;
+  turn.ledger = true;
+  Message message{.id = content.id,
+                  .chat = from,
+                  .phone = contact.contact.phone,
+                  .direction = Direction::kIn,
+                  .status = Status::kDelivered,
+                  .composed = content.composed,
+                  .received = envelope.accepted,
+                  .text = std::move(content.text->body)};
+  turn.put(Space::kMessage, message_row_key(from, order), encode(message));
+  Arrivals& arrivals = arrived[from];
+  if (arrivals.ids.empty()) arrivals.first_order = order;
+  arrivals.ids.push_back(message.id);
+  turn.notify(MessageReceived{std::move(message)});
+}
+
+void Inbox::on_lookup(const std::string& phone, UserId user, Turn& turn) {
+  if (!waits_for(phone)) return;
+  question_->answered = true;
+  question_->user = user;
+  work(turn);
+}
+
+void Inbox::on_lookup_failed(const std::string& phone, Code code, Turn& turn) {
+  if (!waits_for(phone)) return;
+  if (code != Code::kRateLimited && ++question_->tries < limits::kLookupTries) return;
+  // Shown without a number rather than not at all; asked again with the next message.
+  question_->answered = true;
+  question_->unanswerable = true;
+  work(turn);
+}
+
+void Inbox::on_disconnected() {
+  parked_.clear();
+  parked_octets_ = 0;
+  question_.reset();
+}
+
+}  // namespace godwit::client

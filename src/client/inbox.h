@@ -1,0 +1,85 @@
+// Inbox: deliveries, strictly in sequence: decrypt, recognise repetitions, store, show, answer.
+//
+// All changes of a Deliver frame are in one Commit, the cursor included; the acknowledgement comes
+// after it. Nothing that is delivered can wedge the queue: what cannot be read is counted,
+// acknowledged and passed over.
+//
+// The first message of a stranger claims a number. It is parked, with all behind it, until the
+// directory has said whose number that is; then it is processed from scratch.
+#pragma once
+
+#include <deque>
+#include <set>
+#include <utility>
+
+#include "client/engine.h"
+#include "client/keyring.h"
+#include "client/lookups.h"
+#include "client/outbox.h"
+#include "client/registration.h"
+#include "client/sessions.h"
+
+namespace godwit::client {
+
+class Inbox {
+ public:
+  struct Parts {
+    const Registration& registration;
+    Keyring& keyring;
+    Contacts& contacts;
+    Sessions& sessions;
+    Receipts& receipts;
+    Outbox& outbox;
+    Lookups& lookups;
+    Connection& connection;
+    Ledger& ledger;
+  };
+  explicit Inbox(Parts parts) : parts_(parts) {}
+
+  void on_deliver(proto::Deliver deliver, Turn& turn);
+  // The directory's answer about a number, nil when nobody has it.
+  void on_lookup(const std::string& phone, UserId user, Turn& turn);
+  // It could not answer now.
+  void on_lookup_failed(const std::string& phone, Code code, Turn& turn);
+  bool waits_for(const std::string& phone) const { return question_ && question_->phone == phone; }
+  // The server delivers again what was not acknowledged.
+  void on_disconnected();
+
+  bool busy() const { return !parked_.empty(); }
+  const EngineCounters& counters() const { return counters_; }
+  // Whose outbox grew while processing; emptied by the call.
+  std::set<UserId> take_answered() { return std::exchange(answered_, {}); }
+
+ private:
+  // What the delivery at the front of parked_ waits for.
+  struct Question {
+    std::string phone;
+    std::uint32_t tries = 0;
+    bool answered = false;
+    bool unanswerable = false;
+    UserId user;
+  };
+  enum class Outcome : std::uint8_t { kDone, kParked };
+  // What one frame brought from one person.
+  struct Arrivals {
+    std::uint64_t first_order = 0;
+    std::vector<MessageId> ids;
+  };
+  using Arrived = std::map<UserId, Arrivals>;
+
+  void work(Turn& turn);
+  Outcome process(const proto::Delivery& delivery, Arrived& arrived, Turn& turn);
+  std::optional<Content> open(const proto::Envelope& envelope, bool& parked, Turn& turn);
+  ContactRow* introduce(UserId from, const Content& content, bool& parked, Turn& turn);
+  void take(ContactRow& contact, const proto::Envelope& envelope, Content content,
+            Arrived& arrived, Turn& turn);
+
+  Parts parts_;
+  std::deque<proto::Delivery> parked_;
+  std::size_t parked_octets_ = 0;
+  std::optional<Question> question_;
+  EngineCounters counters_;
+  std::set<UserId> answered_;
+};
+
+}  // namespace godwit::client

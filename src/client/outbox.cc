@@ -1,0 +1,182 @@
+#include "client/outbox.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace godwit::client {
+namespace {
+
+using ports::Space;
+
+Bytes key_of(const Item& item) { return row_key('Q', item.order); }
+
+}  // namespace
+
+std::uint64_t Outbox::take_order(Turn& turn) {
+  turn.ledger = true;
+  return ledger_.next_order++;
+}
+
+// The message as the history shows it while it waits.
+void Outbox::record(const Item& item, const ContactRow& contact, Turn& turn) {
+  const Message message{.id = item.id,
+                        .chat = item.to,
+                        .phone = contact.contact.phone,
+                        .direction = Direction::kOut,
+                        .status = Status::kQueued,
+                        .composed = item.composed,
+                        .text = item.text->body};
+  turn.put(Space::kMessage, message_row_key(item.to, item.order), encode(message));
+}
+
+Result<MessageId> Outbox::add_text(std::string_view phone, const ContactRow* contact,
+                                   std::string_view body, Turn& turn) {
+  if (texts_ >= limits::kOutboxMessages) {
+    return fail(Code::kFull, "too many messages wait to be sent; connect first");
+  }
+  Item item{.order = take_order(turn),
+            .id = MessageId::random(turn.env.entropy),
+            .composed = turn.env.now,
+            .text = Text{std::string(body)}};
+  const MessageId id = item.id;
+  if (contact) {
+    item.to = contact->contact.user;
+    record(item, *contact, turn);
+  } else {
+    item.phone = phone;
+  }
+  turn.put(Space::kOutbox, key_of(item), encode(item));
+  load(std::move(item));
+  return id;
+}
+
+void Outbox::add_receipt(UserId to, Status status, std::vector<MessageId> ids, Turn& turn) {
+  const auto waiting = std::ranges::count_if(
+      queue(to), [](const Item& item) { return item.receipt.has_value(); });
+  if (static_cast<std::size_t>(waiting) >= limits::kReceiptsPerContact) return;
+  Item item{.order = take_order(turn),
+            .id = MessageId::random(turn.env.entropy),
+            .to = to,
+            .composed = turn.env.now,
+            .receipt = Receipt{status, std::move(ids)}};
+  turn.put(Space::kOutbox, key_of(item), encode(item));
+  load(std::move(item));
+}
+
+// Items get new places at the end: what is queued before them may be under way, and counts on
+// its number.
+void Outbox::resolve(const std::string& phone, const ContactRow& contact, Turn& turn) {
+  auto waiting = unresolved_.extract(phone);
+  if (waiting.empty()) return;
+  for (Item& item : waiting.mapped()) {
+    turn.erase(Space::kOutbox, key_of(item));
+    item.order = take_order(turn);
+    item.to = contact.contact.user;
+    item.phone.clear();
+    turn.put(Space::kOutbox, key_of(item), encode(item));
+    record(item, contact, turn);
+    queues_[item.to].push_back(std::move(item));
+  }
+}
+
+void Outbox::fail_unresolved(const std::string& phone, Turn& turn) {
+  auto waiting = unresolved_.extract(phone);
+  if (waiting.empty()) return;
+  for (const Item& item : waiting.mapped()) {
+    turn.erase(Space::kOutbox, key_of(item));
+    turn.notify(StatusChanged{item.id, {}, phone, Status::kFailed,
+                              phone + " has no account on this server"});
+    --texts_;
+  }
+}
+
+const Outbox::Queue& Outbox::queue(UserId user) const {
+  static const Queue kNone;
+  const auto found = queues_.find(user);
+  return found == queues_.end() ? kNone : found->second;
+}
+
+// Removes the first items and counts them: their numbers are used up, accepted or not.
+void Outbox::pop(UserId user, std::size_t count, Turn& turn) {
+  const auto found = queues_.find(user);
+  ContactRow* contact = contacts_.find(user);
+  CHECK(contact && found != queues_.end() && count <= found->second.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    if (found->second.front().text) --texts_;
+    turn.erase(Space::kOutbox, key_of(found->second.front()));
+    found->second.pop_front();
+  }
+  contact->accepted += count;
+  turn.contacts.insert(user);
+  if (found->second.empty()) queues_.erase(found);
+}
+
+void Outbox::accept(UserId user, std::size_t count, Turn& turn) {
+  const Queue& items = queue(user);
+  const ContactRow* contact = contacts_.find(user);
+  CHECK(contact && count <= items.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    if (items[i].text) receipts_.await(items[i], *contact, turn);
+  }
+  pop(user, count, turn);
+}
+
+void Outbox::reject(UserId user, std::size_t count, const std::string& failure, Turn& turn) {
+  const Queue& items = queue(user);
+  const ContactRow* contact = contacts_.find(user);
+  CHECK(contact && count <= items.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    if (items[i].text) Receipts::advance(items[i], *contact, Status::kFailed, failure, turn);
+  }
+  if (count != 0) pop(user, count, turn);
+}
+
+void Outbox::apply_receipt(const ContactRow& from, const Receipt& receipt, Turn& turn) {
+  if (receipt.status != Status::kDelivered && receipt.status != Status::kRead) return;
+  const auto found = queues_.find(from.contact.user);
+  for (const MessageId id : receipt.ids) {
+    if (receipts_.awaits(id)) {
+      receipts_.apply(from, id, receipt.status, turn);
+      continue;
+    }
+    if (found == queues_.end()) continue;
+    // Only what was in the batch under way can have arrived already.
+    const std::size_t first = std::min(found->second.size(), limits::kMaxBatchMessages);
+    for (std::size_t i = 0; i < first; ++i) {
+      Item& item = found->second[i];
+      if (item.id != id || !item.text || item.seen >= receipt.status) continue;
+      item.seen = receipt.status;
+      turn.put(Space::kOutbox, key_of(item), encode(item));
+    }
+  }
+}
+
+std::vector<UserId> Outbox::users() const {
+  std::vector<UserId> out;
+  for (const auto& [user, queue] : queues_) out.push_back(user);
+  return out;
+}
+
+std::vector<std::string> Outbox::unresolved() const {
+  std::vector<std::string> out;
+  for (const auto& [phone, queue] : unresolved_) out.push_back(phone);
+  return out;
+}
+
+void Outbox::load(Item item) {
+  if (item.text) ++texts_;
+  Queue& queue = item.to.is_nil() ? unresolved_[item.phone] : queues_[item.to];
+  queue.push_back(std::move(item));
+}
+
+void Outbox::store_all(ports::Batch& batch) const {
+  for (const auto& [user, queue] : queues_) {
+    for (const Item& item : queue) batch.put(Space::kOutbox, key_of(item), encode(item));
+  }
+  for (const auto& [phone, queue] : unresolved_) {
+    for (const Item& item : queue) batch.put(Space::kOutbox, key_of(item), encode(item));
+  }
+}
+
+}  // namespace godwit::client

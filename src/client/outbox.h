@@ -1,0 +1,66 @@
+// Outbox: what this device has said and the server has not taken yet, one queue per person, oldest
+// first. Holds plaintext only, never ciphertext: a retry encrypts anew.
+//
+// Invariants:
+//   * a person's queue is taken from its front, so the number of its n-th content is what the
+//     server has accepted so far plus n: the same on every retry, also after a restart;
+//   * an item leaves together with the count of what was accepted, in one Commit.
+#pragma once
+
+#include <deque>
+
+#include "client/receipts.h"
+
+namespace godwit::client {
+
+class Outbox {
+ public:
+  using Queue = std::deque<Item>;
+
+  Outbox(Contacts& contacts, Receipts& receipts, Ledger& ledger)
+      : contacts_(contacts), receipts_(receipts), ledger_(ledger) {}
+
+  // Queues a text; `contact` is null while the number is not known to belong to anybody.
+  // kFull: limits::kOutboxMessages are queued.
+  Result<MessageId> add_text(std::string_view phone, const ContactRow* contact,
+                             std::string_view body, Turn& turn);
+  // Queues a receipt. Dropped when too many wait for this person already: receipts are a courtesy.
+  void add_receipt(UserId to, Status status, std::vector<MessageId> ids, Turn& turn);
+
+  // The directory says whom `phone` belongs to: its items join that person's queue, at the end.
+  void resolve(const std::string& phone, const ContactRow& contact, Turn& turn);
+  // Nobody: its items fail.
+  void fail_unresolved(const std::string& phone, Turn& turn);
+  bool waits_for(const std::string& phone) const { return unresolved_.contains(phone); }
+
+  // Empty when nothing is queued for `user`.
+  const Queue& queue(UserId user) const;
+  // The server took the first `count` items for `user`.
+  void accept(UserId user, std::size_t count, Turn& turn);
+  // The first `count` items were refused for good.
+  void reject(UserId user, std::size_t count, const std::string& failure, Turn& turn);
+  // A receipt of `from`: for an accepted message, or one whose acceptance has not been heard of.
+  void apply_receipt(const ContactRow& from, const Receipt& receipt, Turn& turn);
+
+  bool empty() const { return queues_.empty() && unresolved_.empty(); }
+  std::size_t texts() const { return texts_; }
+  std::vector<UserId> users() const;
+  std::vector<std::string> unresolved() const;
+
+  void load(Item item);
+  void store_all(ports::Batch& batch) const;
+
+ private:
+  std::uint64_t take_order(Turn& turn);
+  void record(const Item& item, const ContactRow& contact, Turn& turn);
+  void pop(UserId user, std::size_t count, Turn& turn);
+
+  Contacts& contacts_;
+  Receipts& receipts_;
+  Ledger& ledger_;
+  std::map<UserId, Queue> queues_;           // never an empty queue
+  std::map<std::string, Queue> unresolved_;  // by number
+  std::size_t texts_ = 0;
+};
+
+}  // namespace godwit::client

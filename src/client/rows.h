@@ -1,0 +1,153 @@
+// Rows: how the engine's state lies in the store. Keys start with a tag octet, so that one space
+// holds several kinds and loads in one scan.
+//
+//   kProfile  'P' ProfileRow · 'I' own identity · 'K' KeyCounters · 'L' Ledger
+//             'S' id SignedPrekeyRow · 'O' id one-time prekey
+//   kContact  'C' user ContactRow · 'U' user order UnreadRow
+//   kSession  user device -> e2e::Session
+//   kOutbox   'Q' order Item · 'A' order Awaited
+//   kMessage  chat order Message · chat order 's' Progress (what changed since it was written)
+#pragma once
+
+#include "client/content.h"
+#include "client/delivery_window.h"
+#include "client/types.h"
+#include "ports/store.h"
+
+namespace godwit::client {
+
+struct SessionKey {
+  UserId user;
+  DeviceId device;
+  auto operator<=>(const SessionKey&) const = default;
+};
+
+struct ProfileRow {
+  std::string phone;
+  UserId user;  // nil while the registration is pending
+  DeviceId device;
+  Instant registered;
+  std::uint32_t stream = 0;
+  static void fields(auto& m, auto& field) {
+    field(1, m.phone, 16);
+    field(2, m.user);
+    field(3, m.device);
+    field(4, m.registered);
+    field(5, m.stream);
+  }
+};
+
+// The ids that come next. Kept apart from the keys, so that no id is used twice.
+struct KeyCounters {
+  std::uint32_t next_signed = 1;
+  std::uint32_t next_one_time = 1;
+  static void fields(auto& m, auto& field) {
+    field(1, m.next_signed);
+    field(2, m.next_one_time);
+  }
+};
+
+struct SignedPrekeyRow {
+  Bytes record;
+  Instant made;
+  bool uploaded = false;
+  static void fields(auto& m, auto& field) {
+    field(1, m.record, 1024);
+    field(2, m.made);
+    field(3, m.uploaded);
+  }
+};
+
+struct Ledger {
+  Sequence cursor;               // the last delivery that was processed
+  std::uint64_t next_order = 1;  // of items and messages: never used twice
+  static void fields(auto& m, auto& field) {
+    field(1, m.cursor);
+    field(2, m.next_order);
+  }
+};
+
+struct ContactRow {
+  Contact contact;
+  bool unconfirmed = false;     // the directory could not be asked for the number yet
+  std::uint64_t accepted = 0;   // contents for this person that the server has taken
+  DeliveryWindow window;        // contents from this person
+  static void fields(auto& m, auto& field) {
+    field(1, m.contact.user);
+    field(2, m.contact.phone, 16);
+    field(3, m.contact.identity_key, 33);
+    field(4, m.contact.new_identity_key, 33);
+    field(5, m.contact.verified);
+    field(6, m.unconfirmed);
+    field(7, m.accepted);
+    field(8, m.window);
+  }
+};
+
+// Messages of one delivery batch that nobody has read.
+struct UnreadRow {
+  std::vector<MessageId> ids;
+  static void fields(auto& m, auto& field) { field(1, m.ids, limits::kDeliverWindow); }
+};
+
+// A content that waits for the server to take it. Plaintext: a retry encrypts anew.
+struct Item {
+  std::uint64_t order = 0;  // in the key
+  MessageId id;
+  UserId to;          // nil until the directory knows `phone`
+  std::string phone;  // only while `to` is nil
+  Instant composed;
+  std::optional<Text> text;
+  std::optional<Receipt> receipt;
+  Status seen{};  // a receipt overtook the server's answer
+  static void fields(auto& m, auto& field) {
+    field(1, m.id);
+    field(2, m.to);
+    field(3, m.phone, 16);
+    field(4, m.composed);
+    field(5, m.text);
+    field(6, m.receipt);
+    field(7, m.seen);
+  }
+};
+
+// An own message that may still advance.
+struct Awaited {
+  MessageId id;
+  UserId chat;
+  Status status{};
+  Instant accepted;
+  static void fields(auto& m, auto& field) {
+    field(1, m.id);
+    field(2, m.chat);
+    field(3, m.status);
+    field(4, m.accepted);
+  }
+};
+
+// Overrides the fields of the Message row that it follows.
+struct Progress {
+  Status status{};
+  Instant received;
+  std::string failure;
+  static void fields(auto& m, auto& field) {
+    field(1, m.status);
+    field(2, m.received);
+    field(3, m.failure, 256);
+  }
+};
+
+// ---- keys
+
+Bytes row_key(char tag);
+Bytes row_key(char tag, std::uint32_t id);
+Bytes row_key(char tag, std::uint64_t order);
+Bytes row_key(char tag, UserId user);
+Bytes row_key(char tag, UserId user, std::uint64_t order);
+Bytes session_row_key(SessionKey key);
+Bytes message_row_key(UserId chat, std::uint64_t order);
+Bytes progress_row_key(UserId chat, std::uint64_t order);
+
+inline constexpr std::size_t kMessageKey = 24;  // octets of a message's key; Progress has one more
+
+}  // namespace godwit::client
