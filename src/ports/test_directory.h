@@ -8,7 +8,7 @@
 
 #include "base/check.h"
 
-namespace godwit::adapters {
+namespace godwit::ports {
 
 class TestDirectory {
  public:
@@ -29,4 +29,4 @@ class TestDirectory {
   std::string path_;
 };
 
-}  // namespace godwit::adapters
+}  // namespace godwit::ports

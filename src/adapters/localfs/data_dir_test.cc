@@ -6,10 +6,12 @@
 
 #include <fstream>
 
-#include "adapters/test_directory.h"
+#include "ports/test_directory.h"
 
 namespace godwit::adapters {
 namespace {
+
+using ports::TestDirectory;
 
 using Kind = DataDir::Kind;
 

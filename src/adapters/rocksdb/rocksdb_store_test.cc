@@ -9,8 +9,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "adapters/test_directory.h"
 #include "ports/store_conformance.h"
+#include "ports/test_directory.h"
 
 namespace godwit::adapters {
 namespace {
@@ -21,6 +21,7 @@ using ports::Durability;
 using ports::Space;
 using ports::Store;
 using ports::StoreConformance;
+using ports::TestDirectory;
 
 std::unique_ptr<Store> open_or_die(const std::string& directory) {
   auto store = open_rocksdb_store(directory);
