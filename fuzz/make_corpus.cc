@@ -84,6 +84,21 @@ void noise() {
   }
 }
 
+// Programs of fuzz/shard.cc: octets as its step() reads them.
+void shards() {
+  const auto add = [](std::string_view name, const Bytes& program) {
+    write("shard", name, program);
+  };
+  add("takeover", {9, 0, 10, 0, 11, 0, 0, 9, 2, 10, 2, 11, 2, 2, 12, 2, 0, 0, 0, 10, 0});
+  add("send", {12, 0, 1, 12, 1, 0, 13, 1, 0, 13, 0, 0, 5});
+  add("restart", {12, 0, 1, 8, 11, 1, 1, 13, 1, 1, 8, 11, 1, 1, 12, 1, 1});
+  add("failing", {6, 40, 12, 0, 1, 12, 0, 1, 11, 0, 0, 12, 0, 1, 5, 4, 200, 0, 5, 12, 0, 1});
+  add("offline", {2, 1, 12, 0, 3, 12, 0, 3, 12, 0, 3, 0, 1, 11, 1, 1, 13, 1, 2, 4, 255, 255, 5});
+  add("spoilt", {8, 7, 0, 2, 0, 9, 11, 0, 0, 7, 0, 3, 1, 2, 3, 11, 1, 1, 12, 0, 1, 10, 0, 9, 0});
+  add("bus", {3, 1, 0, 4, 8, 24, 16, 1, 3, 0, 0, 3, 8, 51, 1});
+  add("frame", {1, 0, 22, 9, 0, 2, 8, 1, 1, 1, 48, 0, 0, 2, 8, 9});
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -95,4 +110,5 @@ int main(int argc, char** argv) {
   messages();
   frames();
   noise();
+  shards();
 }
