@@ -58,6 +58,7 @@ inline constexpr Duration kLookupWindow = hours(24);  // ... within this time
 inline constexpr std::uint32_t kForwardJump = 25000;  // messages lost in a row; bounds the work
 inline constexpr std::size_t kSkippedSeeds = 2000;  // late messages still readable, per chain
 inline constexpr std::size_t kReceivingChains = 5;  // ratchet steps behind that still decrypt
+inline constexpr std::size_t kSenderKeyChains = 5;  // of one sender: rotations behind
 inline constexpr std::size_t kArchivedSessions = 40;  // after reinstalls and simultaneous starts
 inline constexpr std::size_t kMaxSessionRecord = 1024 * 1024;  // two full sessions; old ones go
 inline constexpr Duration kUnacknowledgedSession = days(30);  // then start anew
