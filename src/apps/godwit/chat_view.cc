@@ -1,0 +1,304 @@
+#include "apps/godwit/chat_view.h"
+
+#define NCURSES_WIDECHAR 1
+#include <curses.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+namespace godwit::cli {
+namespace {
+
+enum Pair : short { kPairTitle = 1, kPairOnline, kPairOffline, kPairOwn, kPairRead, kPairProblem };
+
+constexpr int kWheel = 3;  // lines per notch
+constexpr char32_t kCtrl = 0x1F;
+constexpr std::size_t kMaxLineInput = 64 * 1024;
+
+std::wstring wide(std::u32string_view text) { return {text.begin(), text.end()}; }
+
+void put(int row, int column, std::u32string_view text) {
+  mvaddwstr(row, column, wide(text).c_str());
+}
+void put(int row, int column, std::string_view text) { put(row, column, from_utf8(text)); }
+
+// The last part of `text` that fits in `columns`.
+std::u32string_view tail_of(std::u32string_view text, std::size_t columns) {
+  while (!text.empty() && columns_of(text) > columns) text.remove_prefix(1);
+  return text;
+}
+
+std::u32string_view head_of(std::u32string_view text, std::size_t columns) {
+  while (!text.empty() && columns_of(text) > columns) text.remove_suffix(1);
+  return text;
+}
+
+}  // namespace
+
+void ChatView::open() {
+  initscr();
+  open_ = true;
+  cbreak();
+  noecho();
+  keypad(stdscr, TRUE);
+  nodelay(stdscr, TRUE);
+  set_escdelay(25);
+  mousemask(BUTTON4_PRESSED | BUTTON5_PRESSED, nullptr);
+  mouseinterval(0);
+  if (has_colors()) {
+    start_color();
+    use_default_colors();
+    init_pair(kPairTitle, COLOR_WHITE, COLOR_BLUE);
+    init_pair(kPairOnline, COLOR_GREEN, COLOR_BLUE);
+    init_pair(kPairOffline, COLOR_YELLOW, COLOR_BLUE);
+    init_pair(kPairOwn, COLOR_GREEN, -1);
+    init_pair(kPairRead, COLOR_BLUE, -1);
+    init_pair(kPairProblem, COLOR_RED, -1);
+  }
+  dirty_ = true;
+}
+
+void ChatView::close() {
+  if (std::exchange(open_, false)) endwin();
+  std::fputs(errors_.c_str(), stderr);
+  errors_.clear();
+}
+
+bool ChatView::out(std::string_view octets) {
+  pending_ += octets;
+  std::size_t used = 0;
+  for (std::size_t end; (end = pending_.find('\n', used)) != std::string::npos; used = end + 1) {
+    if (model_.apply(std::string_view(pending_).substr(used, end - used))) dirty_ = true;
+  }
+  pending_.erase(0, used);
+  if (model_.started() && !open_) open();
+  if (const std::string back = model_.take_back(); !back.empty() && editor_.text().empty()) {
+    editor_.set(from_utf8(back));
+  }
+  const std::size_t arrived = model_.take_arrived();
+  if (scroll_ > 0) below_ += arrived;
+  asked_older_ = asked_older_ && !dirty_;
+  return true;
+}
+
+void ChatView::err(std::string_view octets) { errors_ += octets; }
+
+void ChatView::on_resize() {
+  winsize size{};
+  if (!open_ || ::ioctl(1, TIOCGWINSZ, &size) != 0) return;
+  resizeterm(std::max<int>(size.ws_row, 4), std::max<int>(size.ws_col, 20));
+  clear();
+  dirty_ = true;
+}
+
+void ChatView::refresh() {
+  if (!open_ || !std::exchange(dirty_, false)) return;
+  int height = 0, width = 0;
+  getmaxyx(stdscr, height, width);
+  if (height < 4 || width < 20) return;
+  erase();
+  draw_lines(width, height - 3);
+  draw_title(width);
+  draw_input(height - 1, width);
+  ::refresh();
+  if (scroll_ == 0 && model_.take_unread()) wish({{"read", true}});
+}
+
+void ChatView::draw_title(int width) {
+  attron(COLOR_PAIR(kPairTitle) | A_BOLD);
+  mvhline(0, 0, ' ', width);
+  put(0, 1, model_.with() + (model_.verified() ? "  ✓ verified" : ""));
+  attroff(COLOR_PAIR(kPairTitle) | A_BOLD);
+  const std::string state = model_.online() ? "● online"
+                            : model_.reason().empty() ? "○ connecting…"
+                                                      : "○ offline: " + model_.reason();
+  const std::u32string text = from_utf8(state);
+  const std::size_t room = static_cast<std::size_t>(width) / 2;
+  const std::u32string_view shown = head_of(text, room);
+  const int pair = model_.online() ? kPairOnline : kPairOffline;
+  attron(COLOR_PAIR(pair) | A_BOLD);
+  put(0, width - static_cast<int>(columns_of(shown)) - 1, shown);
+  attroff(COLOR_PAIR(pair) | A_BOLD);
+}
+
+void ChatView::draw_lines(int width, int height) {
+  const auto columns = static_cast<std::size_t>(width), rows = static_cast<std::size_t>(height);
+  std::vector<ChatLine> lines = model_.lines(columns, rows, scroll_);
+  if (scroll_ > 0 && lines.size() < rows) {
+    if (!model_.more()) scroll_ -= std::min(scroll_, rows - lines.size());
+    lines = model_.lines(columns, rows, scroll_);
+  }
+  if (lines.size() < rows && model_.more() && !std::exchange(asked_older_, true)) {
+    wish({{"older", true}});
+  }
+  int row = 1 + height - static_cast<int>(lines.size());
+  for (const ChatLine& line : lines) {
+    const bool own = line.kind == ChatLine::Kind::kOwn;
+    const attr_t look = line.failed ? static_cast<attr_t>(COLOR_PAIR(kPairProblem))
+                        : own       ? static_cast<attr_t>(COLOR_PAIR(kPairOwn))
+                        : line.kind == ChatLine::Kind::kDay  ? A_DIM
+                        : line.kind == ChatLine::Kind::kNote ? A_BOLD
+                                                             : A_NORMAL;
+    attron(look);
+    put(row, static_cast<int>(line.indent), line.text);
+    attroff(look);
+    if (!line.stamp.empty()) {
+      const attr_t stamp = line.read ? COLOR_PAIR(kPairRead) | A_BOLD : A_DIM;
+      attron(stamp);
+      addwstr(wide(line.stamp).c_str());
+      attroff(stamp);
+    }
+    ++row;
+  }
+}
+
+void ChatView::draw_input(int row, int width) {
+  attron(A_DIM);
+  mvhline(row - 1, 0, ACS_HLINE, width);
+  attroff(A_DIM);
+  if (!model_.problem().empty()) {
+    attron(COLOR_PAIR(kPairProblem) | A_BOLD);
+    put(row - 1, 2, " " + model_.problem() + " ");
+    attroff(COLOR_PAIR(kPairProblem) | A_BOLD);
+  } else if (scroll_ > 0) {
+    put(row - 1, 2, below_ > 0 ? " ↓ " + grouped(below_) + " new " : " ↓ PgDn ");
+  }
+  attron(A_BOLD);
+  put(row, 0, "› ");
+  attroff(A_BOLD);
+  std::u32string text = editor_.text();
+  for (char32_t& c : text) c = c == U'\n' ? U'↵' : c;
+  const auto room = static_cast<std::size_t>(width - 4);
+  const std::u32string_view before =
+      tail_of(std::u32string_view(text).substr(0, editor_.cursor()), room);
+  const std::u32string_view after = head_of(std::u32string_view(text).substr(editor_.cursor()),
+                                            room - columns_of(before));
+  put(row, 2, before);
+  if (text.empty()) {
+    attron(A_DIM);
+    put(row, 2, head_of(U"Message   (Enter sends, Alt-Enter breaks the line, Esc leaves)", room));
+    attroff(A_DIM);
+  } else {
+    addwstr(wide(after).c_str());
+  }
+  move(row, 2 + static_cast<int>(columns_of(before)));
+}
+
+bool ChatView::read(std::string& input) {
+  for (;;) {
+    wint_t key = 0;
+    const int kind = get_wch(&key);
+    if (kind == ERR) break;
+    dirty_ = true;
+    if (!on_key(kind == KEY_CODE_YES, key)) return false;
+  }
+  input = wishes();
+  // Nothing typed and nothing there: the terminal went away.
+  if (!dirty_) {
+    int waiting = 0;
+    if (::ioctl(0, FIONREAD, &waiting) != 0) return false;
+  }
+  return true;
+}
+
+bool ChatView::on_key(bool special, char32_t key) {
+  model_.clear_problem();
+  if (special) return on_special(key);
+  if (key == 0x1B) return on_escape();
+  if (key == U'\n' || key == U'\r') {
+    enter();
+    return true;
+  }
+  if (key < 0x20 || key == 0x7F) return on_control(key);
+  if (editor_.text().size() < kMaxLineInput) editor_.insert(key);
+  return true;
+}
+
+bool ChatView::on_special(char32_t key) {
+  int height = 0, width = 0;
+  getmaxyx(stdscr, height, width);
+  (void)width;
+  switch (key) {
+    case KEY_LEFT: editor_.left(); break;
+    case KEY_RIGHT: editor_.right(); break;
+    case KEY_HOME: editor_.home(); break;
+    case KEY_END: editor_.end(); break;
+    case KEY_UP: editor_.older(); break;
+    case KEY_DOWN: editor_.newer(); break;
+    case KEY_BACKSPACE: editor_.backspace(); break;
+    case KEY_DC: editor_.erase(); break;
+    case KEY_ENTER: enter(); break;
+    case KEY_PPAGE: scroll_by(height - 4); break;
+    case KEY_NPAGE: scroll_by(4 - height); break;
+    case KEY_MOUSE: on_mouse(); break;
+    default: break;
+  }
+  return true;
+}
+
+bool ChatView::on_control(char32_t key) {
+  switch (key) {
+    case 'A' & kCtrl: editor_.home(); break;
+    case 'E' & kCtrl: editor_.end(); break;
+    case 'B' & kCtrl: editor_.left(); break;
+    case 'F' & kCtrl: editor_.right(); break;
+    case 'D' & kCtrl:
+      if (editor_.text().empty()) return false;
+      editor_.erase();
+      break;
+    case 'K' & kCtrl: editor_.erase_to_end(); break;
+    case 'U' & kCtrl: editor_.erase_to_start(); break;
+    case 'W' & kCtrl: editor_.erase_word(); break;
+    case 'P' & kCtrl: editor_.older(); break;
+    case 'N' & kCtrl: editor_.newer(); break;
+    case 'L' & kCtrl: clear(); break;
+    case 'C' & kCtrl: return false;
+    case 'H' & kCtrl:
+    case 0x7F: editor_.backspace(); break;
+    default: break;
+  }
+  return true;
+}
+
+// Escape alone leaves; with a key right behind it, it is Alt.
+bool ChatView::on_escape() {
+  wint_t key = 0;
+  if (get_wch(&key) == ERR) return false;
+  switch (key) {
+    case '\n':
+    case '\r': editor_.insert(U'\n'); break;
+    case 'b': editor_.word_left(); break;
+    case 'f': editor_.word_right(); break;
+    case 0x7F: editor_.erase_word(); break;
+    default: break;
+  }
+  return true;
+}
+
+void ChatView::on_mouse() {
+  MEVENT event;
+  if (getmouse(&event) != OK) return;
+  if ((event.bstate & BUTTON4_PRESSED) != 0) scroll_by(kWheel);
+  if ((event.bstate & BUTTON5_PRESSED) != 0) scroll_by(-kWheel);
+}
+
+void ChatView::scroll_by(int lines) {
+  if (lines > 0) {
+    scroll_ += static_cast<std::size_t>(lines);
+  } else {
+    scroll_ -= std::min(scroll_, static_cast<std::size_t>(-lines));
+  }
+  if (scroll_ == 0) below_ = 0;
+}
+
+void ChatView::enter() {
+  const std::u32string text = editor_.take();
+  if (text.find_first_not_of(U" \n") == std::u32string::npos) return;
+  wish({{"send", to_utf8(text)}});
+  scroll_ = 0;
+  below_ = 0;
+}
+
+}  // namespace godwit::cli

@@ -1,0 +1,73 @@
+#include "apps/godwit/command.h"
+
+#include "apps/godwit/chat_command.h"
+#include "apps/godwit/record_commands.h"
+#include "apps/godwit/receive_command.h"
+#include "apps/godwit/register_command.h"
+#include "apps/godwit/send_command.h"
+
+namespace godwit::cli {
+
+void Command::complain(std::string_view code, const std::string& text) {
+  if (options_.json) {
+    console_.err(json_line(error_json(code, text)));
+  } else {
+    const bool red = color() && console_.terminal().err_tty;
+    console_.err(paint(Ink::kRed, "godwit:", red) + " " + printable(text, true) + "\n");
+  }
+}
+
+void Command::refuse(Exit exit, std::string_view code, const std::string& text) {
+  complain(code, text);
+  console_.finish(exit);
+}
+
+std::string Command::said(Error error) {
+  if (error.code == Code::kFull) return "the disk is full: make room, then repeat";
+  return std::string(error.text);
+}
+
+bool Command::require_account() {
+  if (client_.engine().registered()) return true;
+  refuse(kExitRefused, "not_registered",
+         "this home has no account yet: godwit register +NUMBER --server HOST:PORT");
+  return false;
+}
+
+bool Command::link_may_recover() {
+  if (client_.link_fault() != runtime::LinkFault::kServerKey) return true;
+  refuse(kExitServerKey, "server_key_changed",
+         client_.link_reason() +
+             ".\nNothing was sent. If its owner confirms the change, accept the new key once with "
+             "--accept-server-key");
+  return false;
+}
+
+std::unique_ptr<Command> make_command(Context context, Options options) {
+  switch (options.verb) {
+    case Verb::kRegister:
+      return std::make_unique<RegisterCommand>(std::move(context), std::move(options));
+    case Verb::kSend: return std::make_unique<SendCommand>(std::move(context), std::move(options));
+    case Verb::kReceive:
+      return std::make_unique<ReceiveCommand>(std::move(context), std::move(options));
+    case Verb::kHistory:
+      return std::make_unique<HistoryCommand>(std::move(context), std::move(options));
+    case Verb::kContacts:
+      return std::make_unique<ContactsCommand>(std::move(context), std::move(options));
+    case Verb::kStatus:
+      return std::make_unique<StatusCommand>(std::move(context), std::move(options));
+    case Verb::kVerify:
+      return std::make_unique<VerifyCommand>(std::move(context), std::move(options));
+    case Verb::kChat: return std::make_unique<ChatCommand>(std::move(context), std::move(options));
+  }
+  return nullptr;
+}
+
+std::string seconds_text(Duration duration) {
+  const std::int64_t tenths = (duration.ms + 50) / 100;
+  std::string text = std::to_string(tenths / 10);
+  if (tenths % 10 != 0) text += "." + std::to_string(tenths % 10);
+  return text + " s";
+}
+
+}  // namespace godwit::cli

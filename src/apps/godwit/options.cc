@@ -1,0 +1,141 @@
+#include "apps/godwit/options.h"
+
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <sstream>
+
+#include "apps/godwit/exit_code.h"
+#include "apps/godwit/output.h"
+
+namespace godwit::cli {
+namespace {
+
+constexpr const char* kIntroduction =
+    "godwit: private messages from your terminal.\n"
+    "\n"
+    "  godwit register +33612345678 --server chat.example.org:7443\n"
+    "  godwit send +33687654321 \"Hello\"      godwit receive --follow\n"
+    "  godwit chat +33687654321";
+constexpr const char* kEpilogue =
+    "Numbers are written in full, with + and the country code.\n"
+    "Environment: GODWIT_HOME, GODWIT_SERVER, GODWIT_PASSPHRASE, NO_COLOR.\n"
+    "Exit codes: 0 done, 2 wrong input, 3 refused or not registered, 4 no such number,\n"
+    "5 timeout, 6 server unreachable, 7 disk or store, 8 passphrase, 9 server key changed.";
+
+// Adds one command; its options land in `o`.
+class Grammar {
+ public:
+  Grammar(CLI::App& app, Options& o) : app_(app), o_(o) {
+    app.set_version_flag("--version", "godwit " GODWIT_VERSION);
+    app.add_option("--home", o.home, "Where keys and messages live")->type_name("DIR");
+    app.add_option("--server", o.server, "The server to connect to")->type_name("HOST:PORT");
+    app.add_option("--passphrase-file", o.passphrase_file,
+                   "File whose first line unlocks the home")->type_name("FILE");
+    app.add_flag("--json", o.json, "One JSON object per line on stdout");
+    app.add_flag("--accept-server-key", o.accept_server_key,
+                 "Trust the server's new key after it changed");
+    app.require_subcommand(1);
+    app.footer(kEpilogue);
+    conversation();
+    records();
+  }
+
+ private:
+  CLI::App* command(Verb verb, const char* name, const char* text) {
+    CLI::App* sub = app_.add_subcommand(name, text);
+    sub->fallthrough();
+    sub->parse_complete_callback([this, verb] { o_.verb = verb; });
+    return sub;
+  }
+  void phone(CLI::App* sub, const char* text) {
+    sub->add_option("number", o_.phone, text)->required()->type_name("+NUMBER");
+  }
+  void timeout(CLI::App* sub, const char* text) {
+    sub->add_option_function<double>(
+           "--timeout",
+           [this](double s) { o_.timeout = milliseconds(std::llround(s * 1000)); }, text)
+        ->type_name("SECONDS")
+        ->check(CLI::Range(0.0, 1e9));
+  }
+
+  void conversation() {
+    CLI::App* reg = command(Verb::kRegister, "register", "Create your account on a server");
+    phone(reg, "Your number");
+    reg->add_option("--code", o_.code, "The code that the server sent")->type_name("DIGITS");
+    timeout(reg, "Give up after this long (30)");
+
+    CLI::App* send = command(Verb::kSend, "send", "Send a message; text from stdin when absent");
+    phone(send, "To whom");
+    send->add_option("text", o_.text, "What to say")->type_name("TEXT");
+    send->add_option("--wait", o_.wait, "Wait until it is: sent, delivered, read")
+        ->type_name("STATUS")
+        ->check(CLI::IsMember({"sent", "delivered", "read"}));
+    timeout(send, "Wait at most this long (30)");
+    send->add_flag("--lines", o_.lines, "One message per line of stdin");
+
+    CLI::App* receive = command(Verb::kReceive, "receive", "Print messages not printed before");
+    receive->add_flag("--follow,-f", o_.follow, "Stay, and print what arrives");
+    receive->add_option("--count,-n", o_.count, "Stop after this many messages")
+        ->type_name("N")
+        ->check(CLI::Range(1, 1000000000));
+    timeout(receive, "Stop after this long");
+    receive->add_flag("--read", o_.read, "Tell the senders that you read them");
+    receive->add_flag("--lines", o_.lines, "Print bare texts, one line each");
+
+    CLI::App* chat = command(Verb::kChat, "chat", "Chat, full screen");
+    phone(chat, "With whom");
+  }
+
+  void records() {
+    CLI::App* history = command(Verb::kHistory, "history", "Print a conversation");
+    phone(history, "With whom");
+    history->add_option("--limit,-n", o_.limit, "Only the last N messages")
+        ->type_name("N")
+        ->check(CLI::Range(1, 1000000000));
+
+    command(Verb::kContacts, "contacts", "List whom you have written with");
+    command(Verb::kStatus, "status", "Show account, server, connection, outbox");
+
+    CLI::App* verify = command(Verb::kVerify, "verify",
+                               "Show the safety number of a contact, to compare with theirs");
+    phone(verify, "Of whom");
+    CLI::Option* mark = verify->add_flag("--mark", o_.mark, "Note that you compared it");
+    verify->add_flag("--unmark", o_.unmark, "Take that back")->excludes(mark);
+  }
+
+  CLI::App& app_;
+  Options& o_;
+};
+
+bool wants_json(const std::vector<std::string>& args) {
+  return std::find(args.begin(), args.end(), "--json") != args.end();
+}
+
+}  // namespace
+
+Parsed parse(const std::vector<std::string>& args) {
+  Options options;
+  CLI::App app(kIntroduction, "godwit");
+  Grammar grammar(app, options);
+  Parsed parsed;
+  try {
+    // CLI11 takes the arguments in reverse.
+    app.parse(std::vector<std::string>(args.rbegin(), args.rend()));
+    parsed.options = std::move(options);
+  } catch (const CLI::ParseError& error) {
+    std::ostringstream out, err;
+    if (error.get_exit_code() == 0) {
+      app.exit(error, out, err);
+      parsed.out = out.str();
+    } else if (wants_json(args)) {
+      parsed.err = json_line(error_json("invalid", error.what()));
+      parsed.exit_code = kExitUsage;
+    } else {
+      parsed.err = "godwit: " + printable(error.what()) + "\nTry: godwit --help\n";
+      parsed.exit_code = kExitUsage;
+    }
+  }
+  return parsed;
+}
+
+}  // namespace godwit::cli

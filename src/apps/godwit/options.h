@@ -1,0 +1,56 @@
+// The command line: what may be asked of `godwit`, and the help that teaches it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+
+namespace godwit::cli {
+
+enum class Verb : std::uint8_t {
+  kRegister,
+  kSend,
+  kReceive,
+  kHistory,
+  kContacts,
+  kStatus,
+  kVerify,
+  kChat,
+};
+
+struct Options {
+  Verb verb{};
+  // of every command
+  std::string home;
+  std::string server;
+  std::string passphrase_file;
+  bool json = false;
+  bool accept_server_key = false;
+  // of some
+  std::string phone;
+  std::string code;
+  std::optional<std::string> text;
+  std::optional<std::string> wait;   // sent, delivered, read
+  std::optional<Duration> timeout;
+  std::size_t count = 0;             // 0: not given
+  std::size_t limit = 0;             // 0: not given
+  bool follow = false;
+  bool read = false;
+  bool lines = false;
+  bool mark = false;
+  bool unmark = false;
+};
+
+// Either options, or what to print and the code to exit with (help, version, a mistake).
+struct Parsed {
+  std::optional<Options> options;
+  std::string out;
+  std::string err;
+  int exit_code = 0;
+};
+// `args` without the program's name.
+Parsed parse(const std::vector<std::string>& args);
+
+}  // namespace godwit::cli
