@@ -35,3 +35,13 @@ function(godwit_add_sqlite)
     HAVE_CIPHER_RC4=0 HAVE_CIPHER_ASCON128=0)
   target_link_libraries(godwit_sqlite3mc PUBLIC m pthread)
 endfunction()
+
+# The lattice arithmetic of ML-KEM (PQClean, CC0), the same sources natively and for wasm32.
+function(godwit_add_pqclean)
+  godwit_third_party(pqclean dir)
+  set(dir ${dir}/deps/PQClean)
+  file(GLOB sources ${dir}/crypto_kem/ml-kem-768/clean/*.c ${dir}/crypto_kem/ml-kem-1024/clean/*.c)
+  add_library(godwit_pqclean STATIC EXCLUDE_FROM_ALL ${sources} ${dir}/common/fips202.c)
+  target_include_directories(godwit_pqclean SYSTEM PUBLIC ${dir}/crypto_kem ${dir}/common)
+  target_compile_options(godwit_pqclean PRIVATE -w -O2 -g0)
+endfunction()

@@ -9,6 +9,7 @@ set -eu
 entries() {
   cat <<'LIST'
 sqlite3mc|better-sqlite3-multiple-ciphers@12.11.1|a46ef6fb7564522a67998c782f042aa0e5cd1b6089d479660eb96faa0afbc501e0b04f9ccf9ac064489a2479d42931da19f1a27e0800fc2d12bfda99954adfa3|package/deps/sqlite3 package/LICENSE
+pqclean|pqclean@0.8.1|fb916d92700976236d5418b22e2296dce9da9e172a496cb8e0a09a673d6d10b85a969e477ee21cc4db17f6e4b4b7b9dedad11673b3417781a989005319320904|package/deps/PQClean/common/fips202.c package/deps/PQClean/common/fips202.h package/deps/PQClean/common/compat.h package/deps/PQClean/common/randombytes.h package/deps/PQClean/crypto_kem/ml-kem-768/clean package/deps/PQClean/crypto_kem/ml-kem-1024/clean package/LICENSE
 LIST
 }
 

@@ -94,14 +94,12 @@ bool Connection::on_tick(Turn& turn) {
 Instant Connection::deadline() const {
   if (phase_ == Phase::kOffline) return wanted_ ? next_try_ : kNever;
   if (!open()) return kNever;
-  return requests_.empty() ? next_ping_
-                           : std::min(next_ping_, requests_.begin()->second.deadline);
+  return requests_.empty() ? next_ping_ : std::min(next_ping_, requests_.begin()->second.deadline);
 }
 
 bool Connection::busy() const {
-  return std::ranges::any_of(requests_, [](const auto& entry) {
-    return entry.second.kind != proto::Kind::kPing;
-  });
+  return std::ranges::any_of(
+      requests_, [](const auto& entry) { return entry.second.kind != proto::Kind::kPing; });
 }
 
 }  // namespace godwit::client

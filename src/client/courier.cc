@@ -1,6 +1,7 @@
 #include "client/courier.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "crypto/hash.h"
@@ -17,8 +18,7 @@ constexpr std::size_t kParcelOverhead = 384;
 EnvelopeId envelope_id(const Item& item, DeviceId device, std::uint32_t registration_id) {
   Bytes which{device.value};
   put_be32(which, registration_id);
-  const auto digest =
-      crypto::sha256({view_of("godwit envelope"), item.id.view(), ByteView(which)});
+  const auto digest = crypto::sha256({view_of("godwit envelope"), item.id.view(), ByteView(which)});
   return EnvelopeId{*to_array<16>(ByteView(digest).first(16))};
 }
 
@@ -31,8 +31,8 @@ Result<e2e::PrekeyBundle> parse_bundle(const proto::Bundle& in) {
   const auto identity = e2e::PublicKey::parse(in.identity_key);
   const auto signed_key = e2e::PublicKey::parse(in.signed_prekey.key);
   const auto signature = to_array<64>(in.signed_prekey.signature);
-  if (!identity || !signed_key || !signature || in.device.value == 0 ||
-      in.registration_id == 0 || in.registration_id > 16380) {
+  if (!identity || !signed_key || !signature || in.device.value == 0 || in.registration_id == 0 ||
+      in.registration_id > 16380) {
     return fail(Code::kCorrupt, "a prekey bundle is malformed");
   }
   e2e::PrekeyBundle bundle{.registration_id = static_cast<std::uint16_t>(in.registration_id),
@@ -124,12 +124,11 @@ Result<proto::Outgoing> Courier::seal(const Item& item, ContactRow& contact, std
       return fail(sealed.error());
     }
     const std::uint32_t registration_id = session.remote_registration_id().value_or(0);
-    outgoing.parcels.push_back(
-        {.id = envelope_id(item, device, registration_id),
-         .device = device,
-         .registration_id = registration_id,
-         .type = static_cast<proto::CiphertextType>(sealed->type),
-         .ciphertext = std::move(sealed->message)});
+    outgoing.parcels.push_back({.id = envelope_id(item, device, registration_id),
+                                .device = device,
+                                .registration_id = registration_id,
+                                .type = static_cast<proto::CiphertextType>(sealed->type),
+                                .ciphertext = std::move(sealed->message)});
   }
   return outgoing;
 }
@@ -140,6 +139,7 @@ void Courier::fetch(UserId user, Lane& lane, Turn& turn) {
   proto::FetchBundles request{.user = user};
   request.devices.assign(lane.fetch.begin(), lane.fetch.end());
   if (request.devices.size() > limits::kMaxDevices) request.devices.clear();  // all
+  lane.targeted = !request.devices.empty();
   lane.fetch.clear();
   parts_.connection.ask({.kind = proto::Kind::kFetchBundles, .user = user}, encode(request), turn);
 }
@@ -193,6 +193,8 @@ void Courier::on_refused(const Request& request, const proto::ErrorBody& error, 
   --in_flight_;
   if (error.code == Code::kConflict && request.kind == proto::Kind::kSubmit) {
     on_conflict(request.user, lane, error, turn);
+  } else if (error.code == Code::kNotFound && std::exchange(lane.targeted, false)) {
+    wake(request.user);  // those devices are gone; there may be others
   } else if (permanent(error.code)) {
     on_permanent(request.user, lane, error, turn);
   } else {

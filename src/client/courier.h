@@ -51,6 +51,7 @@ class Courier {
     std::size_t submitted = 0;  // items of the batch under way
     bool asked = false;         // a request is under way
     std::set<DeviceId> fetch;   // devices that need a session
+    bool targeted = false;      // the request under way names devices
     std::size_t batch = limits::kMaxBatchMessages;
     std::uint32_t conflicts = 0;  // in a row
     bool postponed = false;

@@ -16,7 +16,8 @@ DeliveryWindow::Seen DeliveryWindow::accept(std::uint32_t stream, std::uint64_t 
 
 DeliveryWindow::Seen DeliveryWindow::Stream::accept(std::uint64_t number) {
   if (number > highest) {
-    const std::uint64_t gap = std::min<std::uint64_t>(number - highest - 1, limits::kMissingNumbers);
+    const std::uint64_t gap =
+        std::min<std::uint64_t>(number - highest - 1, limits::kMissingNumbers);
     for (std::uint64_t n = number - gap; n < number; ++n) missing.push_back(n);
     if (missing.size() > limits::kMissingNumbers) {
       const auto surplus = static_cast<std::ptrdiff_t>(missing.size() - limits::kMissingNumbers);

@@ -102,9 +102,10 @@ const Contact* Engine::contact(std::string_view phone) const {
 Result<SafetyNumber> Engine::safety_number(std::string_view phone) const {
   const Contact* who = contact(phone);
   // A key that waits for consent is the one to compare.
-  const auto key = who ? e2e::PublicKey::parse(who->new_identity_key.empty() ? who->identity_key
-                                                                             : who->new_identity_key)
-                       : Result<e2e::PublicKey>(fail(Code::kNotFound, ""));
+  const auto key =
+      who ? e2e::PublicKey::parse(who->new_identity_key.empty() ? who->identity_key
+                                                                : who->new_identity_key)
+          : Result<e2e::PublicKey>(fail(Code::kNotFound, ""));
   if (!key) {
     return fail(Code::kNotFound, "there is no safety number before the first message");
   }
@@ -164,8 +165,8 @@ void Engine::on_frame(proto::Frame frame, Env& env, Effects& out) {
 void Engine::on_tick(Env& env, Effects& out) {
   Turn turn{env};
   if (state_->connection.on_tick(turn)) {
-    state_->connection.ask({.kind = proto::Kind::kPing},
-                           encode(proto::Ping{state_->ledger.cursor}), turn);
+    state_->connection.ask({.kind = proto::Kind::kPing}, encode(proto::Ping{state_->ledger.cursor}),
+                           turn);
   }
   if (state_->connection.attached()) {
     if (state_->keyring.rotation_due() <= env.now) {

@@ -157,14 +157,16 @@ void Engine::State::on_answer(const Request& request, ByteView body, Turn& turn)
 }
 
 void Engine::State::on_error(const Request& request, const proto::ErrorBody& error, Turn& turn) {
+  if (connection.attached() && error.code == Code::kUnauthenticated) {
+    return connection.drop(error.text, turn);  // the server forgot the attachment
+  }
   switch (request.kind) {
     case Kind::kRequestCode:
     case Kind::kRegister: return registration.on_refused(request, error, turn);
     case Kind::kAttach:
       if (error.code == Code::kUnauthenticated || error.code == Code::kNotFound) {
         return connection.give_up(
-            "this number is registered on another device now; register again to use it here",
-            turn);
+            "this number is registered on another device now; register again to use it here", turn);
       }
       return connection.drop(error.text, turn, error.retry_after);
     case Kind::kLookup: return on_lookup_error(request.phone, error, turn);

@@ -19,8 +19,8 @@ struct Engine::State {
   Registration registration{keyring, connection};
   Outbox outbox{contacts, receipts, ledger};
   Courier courier{{registration, keyring, contacts, sessions, outbox, connection}};
-  Inbox inbox{{registration, keyring, contacts, sessions, receipts, outbox, lookups, connection,
-               ledger}};
+  Inbox inbox{
+      {registration, keyring, contacts, sessions, receipts, outbox, lookups, connection, ledger}};
   bool uploading = false;  // prekeys are on their way to the server
 
   Result<void> load(const Snapshot& snapshot);

@@ -71,8 +71,8 @@ class Inbox {
   Outcome process(const proto::Delivery& delivery, Arrived& arrived, Turn& turn);
   std::optional<Content> open(const proto::Envelope& envelope, bool& parked, Turn& turn);
   ContactRow* introduce(UserId from, const Content& content, bool& parked, Turn& turn);
-  void take(ContactRow& contact, const proto::Envelope& envelope, Content content,
-            Arrived& arrived, Turn& turn);
+  void take(ContactRow& contact, const proto::Envelope& envelope, Content content, Arrived& arrived,
+            Turn& turn);
 
   Parts parts_;
   std::deque<proto::Delivery> parked_;

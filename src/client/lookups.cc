@@ -14,8 +14,8 @@ void Lookups::pump(Turn& turn) {
     const std::string phone = std::move(queue_.front());
     queue_.pop_front();
     if (!wanted_.contains(phone) || !asked_.insert(phone).second) continue;
-    connection_.ask({.kind = proto::Kind::kLookup, .phone = phone},
-                    encode(proto::Lookup{phone}), turn);
+    connection_.ask({.kind = proto::Kind::kLookup, .phone = phone}, encode(proto::Lookup{phone}),
+                    turn);
   }
 }
 

@@ -52,8 +52,8 @@ Result<MessageId> Outbox::add_text(std::string_view phone, const ContactRow* con
 }
 
 void Outbox::add_receipt(UserId to, Status status, std::vector<MessageId> ids, Turn& turn) {
-  const auto waiting = std::ranges::count_if(
-      queue(to), [](const Item& item) { return item.receipt.has_value(); });
+  const auto waiting =
+      std::ranges::count_if(queue(to), [](const Item& item) { return item.receipt.has_value(); });
   if (static_cast<std::size_t>(waiting) >= limits::kReceiptsPerContact) return;
   Item item{.order = take_order(turn),
             .id = MessageId::random(turn.env.entropy),
@@ -85,8 +85,8 @@ void Outbox::fail_unresolved(const std::string& phone, Turn& turn) {
   if (waiting.empty()) return;
   for (const Item& item : waiting.mapped()) {
     turn.erase(Space::kOutbox, key_of(item));
-    turn.notify(StatusChanged{item.id, {}, phone, Status::kFailed,
-                              phone + " has no account on this server"});
+    turn.notify(StatusChanged{
+        item.id, {}, phone, Status::kFailed, phone + " has no account on this server"});
     --texts_;
   }
 }

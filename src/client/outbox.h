@@ -58,7 +58,7 @@ class Outbox {
   Contacts& contacts_;
   Receipts& receipts_;
   Ledger& ledger_;
-  std::map<UserId, Queue> queues_;           // never an empty queue
+  std::map<UserId, Queue> queues_;  // never an empty queue
   std::map<std::string, Queue> unresolved_;  // by number
   std::size_t texts_ = 0;
 };

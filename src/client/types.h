@@ -79,8 +79,8 @@ struct Message {
 // Counted since the engine was loaded.
 struct EngineCounters {
   std::uint64_t undecryptable = 0;  // deliveries that could not be read, acknowledged and dropped
-  std::uint64_t duplicates = 0;     // deliveries that were repetitions
-  std::uint64_t unknown = 0;        // contents of a kind that only a newer version knows
+  std::uint64_t duplicates = 0;  // deliveries that were repetitions
+  std::uint64_t unknown = 0;  // contents of a kind that only a newer version knows
 };
 
 // ---- events

@@ -175,14 +175,14 @@ class RocksDbStore final : public ports::Store {
   std::unique_ptr<Database> database_;  // null: it could not be opened again
   // A write has failed, and RocksDB takes no more; reads go on.
   std::atomic<bool> failed_{false};
-  // Spaces with something to remove since the last expire(). At start that is not known: all.
-  std::array<std::atomic<bool>, kSpaces> has_garbage_{};
+  // Spaces written to since the last expire(). At start that is not known: all.
+  std::array<std::atomic<bool>, kSpaces> changed_{};
 };
 
 rocksdb::Status RocksDbStore::open() {
   const auto status = Database::open(directory_, filter_, database_);
   failed_ = !status.ok();
-  for (auto& space : has_garbage_) space = true;
+  for (auto& space : changed_) space = true;
   return status;
 }
 
@@ -216,7 +216,6 @@ void RocksDbStore::add(rocksdb::WriteBatch& to, const Batch& batch, const Mutati
   auto* family = database_->families[space];
   const Row& row = mutation.row;
   const std::string key = stored_key(batch.partition, row.key);
-  if (mutation.kind != Mutation::Kind::kPut || row.expires != kNever) has_garbage_[space] = true;
   switch (mutation.kind) {
     case Mutation::Kind::kPut: to.Put(family, key, stored_value(row.expires, row.value)); return;
     case Mutation::Kind::kErase: to.Delete(family, key); return;
@@ -243,7 +242,12 @@ rocksdb::Status RocksDbStore::try_write(std::span<const Batch> batches, Durabili
   }
   rocksdb::WriteOptions options;
   options.sync = durability == Durability::kSafe;
-  return database_->db->Write(options, &all);
+  const auto status = database_->db->Write(options, &all);
+  // After the write, so that an expire() at the same time does not miss it for good.
+  for (const Batch& batch : batches) {
+    for (const Mutation& mutation : batch.mutations) changed_[index_of(mutation.space)] = true;
+  }
+  return status;
 }
 
 Result<void> RocksDbStore::write(std::span<const Batch> batches, Durability durability) {
@@ -335,9 +339,9 @@ Result<void> RocksDbStore::expire(Instant now) {
   whole.exclusive_manual_compaction = false;
   whole.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
   for (std::size_t i = 0; i < kSpaces && status.ok(); ++i) {
-    if (!has_garbage_[i].exchange(false)) continue;
+    if (!changed_[i].exchange(false)) continue;
     status = db.CompactRange(whole, database_->families[i], nullptr, nullptr);
-    if (!status.ok()) has_garbage_[i] = true;
+    if (!status.ok()) changed_[i] = true;
   }
   if (status.ok()) status = db.DisableFileDeletions();
   if (status.ok()) status = db.EnableFileDeletions(true);  // unlinks now what is unused

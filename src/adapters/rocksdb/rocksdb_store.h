@@ -2,7 +2,8 @@
 //
 // Invariants beyond the contract of ports/store.h:
 //   * write() is one WriteBatch for all of its batches: all of them are stored, or none;
-//   * after expire() the octets of what was erased or has expired are nowhere in the directory;
+//   * after expire() the octets of what was erased or replaced or has expired are nowhere in the
+//     directory. It rewrites each space that has changed: call it every hour, not every second;
 //   * a full disk is an error of the writes that met it, not of the store: once there is room,
 //     the next write succeeds, without a restart. Puts are refused while some MiB are left, so
 //     that what is delivered can still be erased.

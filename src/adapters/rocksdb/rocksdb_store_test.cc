@@ -63,13 +63,14 @@ bool anywhere_in(const std::string& directory, std::string_view needle) {
   return false;
 }
 
-TEST(RocksDbStore, ErasedAndExpiredOctetsLeaveTheDisk) {
+TEST(RocksDbStore, ErasedReplacedAndExpiredOctetsLeaveTheDisk) {
   const TestDirectory directory;
   const auto store = open_or_die(directory.path());
   for (int i = 0; i < 100; ++i) {
     const std::string key = std::to_string(i);
     ASSERT_TRUE(put(*store, "erased" + key, to_bytes("canary-erased-" + key)));
     ASSERT_TRUE(put(*store, "expiring" + key, to_bytes("canary-expiring-" + key), Instant{5000}));
+    ASSERT_TRUE(put(*store, "replaced" + key, to_bytes("canary-replaced-" + key)));
     ASSERT_TRUE(put(*store, "kept" + key, to_bytes("canary-kept-" + key)));
     if (i == 50) {
       ASSERT_TRUE(store->expire(Instant{1000}));  // some of it in older files
@@ -77,6 +78,10 @@ TEST(RocksDbStore, ErasedAndExpiredOctetsLeaveTheDisk) {
   }
   EXPECT_TRUE(anywhere_in(directory.path(), "canary-erased"));
   EXPECT_TRUE(anywhere_in(directory.path(), "canary-expiring"));
+  ASSERT_TRUE(store->expire(Instant{1000}));
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(put(*store, "replaced" + std::to_string(i), {}));
+  ASSERT_TRUE(store->expire(Instant{1000}));
+  EXPECT_FALSE(anywhere_in(directory.path(), "canary-replaced"));
   Batch erase{to_bytes("p"), {}};
   erase.erase_range(Space::kQueue, to_bytes("erased"), to_bytes("erased9"));
   for (int i = 0; i < 100; ++i) erase.erase(Space::kQueue, to_bytes("erased" + std::to_string(i)));
@@ -85,7 +90,7 @@ TEST(RocksDbStore, ErasedAndExpiredOctetsLeaveTheDisk) {
   EXPECT_FALSE(anywhere_in(directory.path(), "canary-erased"));
   EXPECT_FALSE(anywhere_in(directory.path(), "canary-expiring"));
   EXPECT_TRUE(anywhere_in(directory.path(), "canary-kept"));
-  EXPECT_EQ(*store->count(Space::kQueue), 100U);
+  EXPECT_EQ(*store->count(Space::kQueue), 200U);
 }
 
 TEST(RocksDbStore, AKilledProcessLosesNothingItWasPromised) {

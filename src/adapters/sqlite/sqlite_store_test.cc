@@ -118,6 +118,16 @@ TEST_F(SqliteStoreTest, DamageIsReportedNotServed) {
   const auto found = (*opened)->scan({to_bytes("p"), Space::kMessage, {}, {}});
   ASSERT_FALSE(found);
   EXPECT_EQ(found.error().code, Code::kCorrupt);
+
+  // A write that meets the damage half-way is undone.
+  Batch batch{to_bytes("p"), {}};
+  batch.put(Space::kSession, to_bytes("half"), {});
+  batch.erase_range(Space::kMessage, {}, {});
+  EXPECT_EQ((*opened)->write(std::vector{batch}, Durability::kSafe).error().code, Code::kCorrupt);
+  EXPECT_EQ((*opened)->count(Space::kSession).value_or(~0ULL), 0U);
+  Batch elsewhere{to_bytes("p"), {}};
+  elsewhere.put(Space::kSession, to_bytes("whole"), {});
+  EXPECT_TRUE((*opened)->write(std::vector{elsewhere}, Durability::kSafe));
 }
 
 TEST_F(SqliteStoreTest, AFileThatIsGoneOrCutIsNotStartedAnew) {

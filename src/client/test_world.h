@@ -1,0 +1,124 @@
+// For tests only: devices over memory stores, and a server that does what the wire promises and
+// fails where a test says so. It keeps mailboxes, prekeys and the directory; it is not the server.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <functional>
+
+#include "client/engine.h"
+#include "client/history.h"
+#include "ports/memory_store.h"
+#include "proto/frame.h"
+
+namespace godwit::client {
+
+class World;
+
+// One device: its store, its engine, and the keeper that performs effects one at a time.
+class Device {
+ public:
+  Device(World& world, std::string phone, std::uint64_t seed);
+
+  Engine& engine() { return *engine_; }
+  Env env();
+  // Runs a command, then everything that follows from it.
+  template <typename Verb>
+  auto run(Verb verb) {
+    Env at = env();
+    Effects out;
+    auto result = verb(*engine_, at, out);
+    keep(std::move(out));
+    return result;
+  }
+  void enroll();
+  MessageId send(std::string_view to, std::string_view text);
+  void read(std::string_view from);
+  void tick();
+  void receive(proto::Frame frame);
+  void disconnect();  // the network did it
+  void crash();       // drops what was asked and not performed; loads again
+  bool step();        // performs one effect, or takes one frame; false: nothing to do
+  // What a person would see: texts of a chat, in order, with the state of own ones.
+  std::vector<std::string> history(std::string_view phone);
+  template <typename T>
+  std::vector<T> events() const {
+    std::vector<T> out;
+    for (const Event& event : told) {
+      if (const T* wanted = std::get_if<T>(&event)) out.push_back(*wanted);
+    }
+    return out;
+  }
+  void expect_live_equals_stored();
+
+  std::string phone;
+  ports::MemoryStore store;
+  std::vector<Event> told;
+  bool connected = false;
+  bool reachable = true;           // the network lets it connect
+  std::uint64_t performed = 0;     // effects so far
+  std::uint64_t crash_after = 0;   // crashes once, when `performed` is this
+
+ private:
+  void load();
+  void keep(Effects out);
+  void perform(Effect& effect);
+
+  World& world_;
+  SeededEntropy entropy_;
+  std::unique_ptr<Engine> engine_;
+  std::deque<Effect> effects_;
+  std::deque<proto::Frame> frames_;
+};
+
+class World {
+ public:
+  Device& add(std::string phone) {
+    devices_.push_back(std::make_unique<Device>(*this, std::move(phone), devices_.size() + 1));
+    return *devices_.back();
+  }
+  // Everybody does what there is to do, without time passing.
+  void settle();
+  // Lets time pass up to `span`, in the devices' own steps, settling between.
+  void pass(Duration span);
+
+  // ---- the server
+  struct Account {
+    UserId user;
+    Device* device = nullptr;
+    std::uint32_t registration_id = 0;
+    Bytes identity_key;
+    proto::SignedPrekey signed_prekey;
+    std::deque<proto::OneTimePrekey> one_time_prekeys;
+    std::vector<proto::Delivery> mailbox;
+    std::uint64_t last_sequence = 0;
+    bool attached = false;
+  };
+  void serve(Device& device, const proto::Frame& frame);
+  void gone(Device& device);
+  Account& account(std::string_view phone);
+  Account* account_of(UserId user);
+  void push(Account& account, std::uint64_t after);
+  std::uint64_t asked(proto::Kind kind) { return asked_[kind]; }
+
+  // Consulted first: an error here is the answer.
+  std::function<std::optional<proto::ErrorBody>(const proto::Frame&)> refuse;
+  std::function<bool(const proto::Frame&)> swallow;      // true: no answer, nothing happens
+  std::function<bool(const proto::Frame&)> lose_answer;  // true: it happens, nobody hears
+  Instant now{1'000'000'000};
+
+ private:
+  std::optional<proto::Frame> answer(Device& device, const proto::Frame& frame);
+  proto::Frame on_register(Device& device, const proto::Frame& frame);
+  proto::Frame on_bundles(const proto::Frame& frame);
+  proto::Frame on_submit(Account& from, const proto::Frame& frame);
+  Account* account_at(const Device& device);
+
+  std::vector<std::unique_ptr<Device>> devices_;
+  std::map<std::string, Account, std::less<>> accounts_;
+  std::map<proto::Kind, std::uint64_t> asked_;
+  SeededEntropy entropy_{77};
+};
+
+}  // namespace godwit::client
