@@ -45,7 +45,7 @@ constexpr Error kDamaged = {Code::kCorrupt,
                             "the data directory is damaged: stop the server and restore a backup"};
 constexpr Error kRefused = {
     Code::kIo, "the data directory cannot be used: look for disk errors in the system's log"};
-constexpr Error kNoSpace = {Code::kInvalid, "a server's store has no such space"};
+constexpr Error kUnknownSpace = {Code::kInvalid, "a server's store has no such space"};
 
 Error error_of(const rocksdb::Status& status) {
   if (status.IsNoSpace()) return kDiskFull;
@@ -255,7 +255,7 @@ Result<void> RocksDbStore::write(std::span<const Batch> batches, Durability dura
   for (const Batch& batch : batches) {
     GODWIT_TRY(ports::check_batch(batch));
     for (const Mutation& mutation : batch.mutations) {
-      if (index_of(mutation.space) == kSpaces) return fail(kNoSpace);
+      if (index_of(mutation.space) == kSpaces) return fail(kUnknownSpace);
       puts = puts || mutation.kind == Mutation::Kind::kPut;
     }
   }
@@ -276,7 +276,7 @@ Result<void> RocksDbStore::write(std::span<const Batch> batches, Durability dura
 
 Result<std::vector<Row>> RocksDbStore::scan(const Scan& scan) {
   const std::size_t space = index_of(scan.space);
-  if (space == kSpaces) return fail(kNoSpace);
+  if (space == kSpaces) return fail(kUnknownSpace);
   std::vector<Row> rows;
   const std::string first = stored_key(scan.partition, scan.first);
   const std::string end =
@@ -309,7 +309,7 @@ Result<std::vector<Row>> RocksDbStore::scan(const Scan& scan) {
 
 Result<std::uint64_t> RocksDbStore::count(Space space) {
   const std::size_t index = index_of(space);
-  if (index == kSpaces) return fail(kNoSpace);
+  if (index == kSpaces) return fail(kUnknownSpace);
   const auto lock = use(Purpose::kRead);
   if (!lock) return fail(lock.error());
   rocksdb::ReadOptions options;
@@ -360,14 +360,19 @@ ports::Opened<std::unique_ptr<ports::Store>> open_rocksdb_store(const std::strin
     return ports::cannot_open(
         Code::kFull, "the disk is full, so " + directory + " cannot be opened: free some space");
   }
-  if (status.IsCorruption() || status.IsInvalidArgument()) {
+  if (status.IsCorruption()) {
     return ports::cannot_open(Code::kCorrupt, "the store in " + directory +
                                                   " is damaged: move it away and restore a backup");
   }
-  if (status.ToString().find("lock") != std::string::npos) {
-    return ports::cannot_open(
-        Code::kConflict,
-        "another process has " + directory + " open: stop it first, or use another directory");
+  if (status.IsInvalidArgument()) {
+    return ports::cannot_open(Code::kUnsupported, "the store in " + directory +
+                                                      " was written by another version of godwit: "
+                                                      "use that version");
+  }
+  const std::string reason = status.ToString();
+  if (reason.contains("While lock file") || reason.contains("lock hold by current process")) {
+    return ports::cannot_open(Code::kConflict, "another process has " + directory +
+                                                   " open: stop it, or use another directory");
   }
   return ports::cannot_open(Code::kIo, directory +
                                            " cannot be opened: check that it is a "

@@ -20,7 +20,8 @@
 namespace godwit::adapters {
 
 // Opens the store in `directory`, or creates it there. One process may have it open at a time.
-// kConflict: another one has. kCorrupt: the files are damaged. kFull, kIo: the disk refuses.
+// kConflict: another one has. kCorrupt: the files are damaged. kUnsupported: another version of
+// godwit wrote them. kFull, kIo: the disk refuses.
 ports::Opened<std::unique_ptr<ports::Store>> open_rocksdb_store(const std::string& directory);
 
 }  // namespace godwit::adapters

@@ -126,6 +126,14 @@ TEST(RocksDbStore, ASecondOpenerIsToldWhy) {
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, Code::kConflict);
   EXPECT_NE(second.error().text.find(directory.path()), std::string::npos);
+  const pid_t child = fork();
+  if (child == 0) {
+    const auto third = open_rocksdb_store(directory.path());
+    _exit(!third && third.error().code == Code::kConflict ? 0 : 1);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
 }
 
 TEST(RocksDbStore, ADirectoryThatCannotBeIsAnError) {

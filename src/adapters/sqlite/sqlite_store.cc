@@ -23,7 +23,7 @@ using ports::Scan;
 using ports::Space;
 
 constexpr std::int64_t kFormat = 1;
-constexpr Error kNoSpace = {Code::kInvalid, "a client's store has no such space"};
+constexpr Error kUnknownSpace = {Code::kInvalid, "a client's store has no such space"};
 
 // The statements of one space; a range with or without an end, so that each is one index walk.
 enum class Query : std::uint8_t {
@@ -149,7 +149,7 @@ Result<void> SqliteStore::write(std::span<const Batch> batches, Durability durab
   for (const Batch& batch : batches) {
     GODWIT_TRY(ports::check_batch(batch));
     for (const Mutation& mutation : batch.mutations) {
-      if (!has(mutation.space)) return fail(kNoSpace);
+      if (!has(mutation.space)) return fail(kUnknownSpace);
     }
   }
   const std::lock_guard lock(mutex_);
@@ -165,7 +165,7 @@ Result<void> SqliteStore::write(std::span<const Batch> batches, Durability durab
 }
 
 Result<std::vector<Row>> SqliteStore::scan(const Scan& scan) {
-  if (!has(scan.space)) return fail(kNoSpace);
+  if (!has(scan.space)) return fail(kUnknownSpace);
   const bool rest = scan.end.empty();
   const Query up = rest ? Query::kScanRest : Query::kScanRange;
   const Query down = rest ? Query::kScanRestDown : Query::kScanRangeDown;
@@ -206,7 +206,7 @@ Result<void> SqliteStore::expire(Instant now) {
 }
 
 Result<std::uint64_t> SqliteStore::count(Space space) {
-  if (!has(space)) return fail(kNoSpace);
+  if (!has(space)) return fail(kUnknownSpace);
   const std::lock_guard lock(mutex_);
   Statement& rows = statement(Query::kCount, space);
   rows.bind(now_);
