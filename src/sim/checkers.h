@@ -1,0 +1,149 @@
+// Checkers: the promises, each one small enough to be believed. They are told what was observed,
+// know nothing of how it came about, and report the first promise that was broken.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <tuple>
+
+#include "client/types.h"
+#include "e2e/message.h"
+#include "ports/memory_store.h"
+#include "proto/messages.h"
+#include "sim/canary.h"
+#include "sim/verdict.h"
+
+namespace godwit::sim {
+
+// One device of one person.
+struct Viewer {
+  std::uint32_t person = 0;
+  std::uint32_t generation = 0;
+  auto operator<=>(const Viewer&) const = default;
+};
+
+// What a person composed, and what the server accepted, is shown to whom it was written for.
+class NeverLost {
+ public:
+  void composed(const TextId& id) { texts_.try_emplace(id); }
+  void accepted(const TextId& id) { texts_[id].accepted = true; }
+  void shown(const TextId& id) { texts_[id].shown = true; }
+  // The person's device is gone: what only it held, and what waited for it, may be lost.
+  void reinstalled(std::uint32_t person);
+  // What still waits for the person is past its retention.
+  void expired(std::uint32_t person);
+  bool forgiven(const TextId& id) const;
+  bool complete() const;
+  void check_at_end(Verdict& verdict) const;
+
+ private:
+  struct Fate {
+    bool accepted = false;
+    bool shown = false;
+    bool forgiven = false;
+  };
+  std::map<TextId, Fate> texts_;
+};
+
+// A device tells of a message once, and its history holds it once.
+class ShownOnce {
+ public:
+  void notified(const Viewer& viewer, const TextId& id, Verdict& verdict);
+  void history(const Viewer& viewer, const std::vector<TextId>& texts, Verdict& verdict) const;
+
+ private:
+  std::set<std::pair<Viewer, TextId>> notified_;
+};
+
+// What one device wrote to a person is shown in the order in which it was written.
+class SenderOrder {
+ public:
+  void notified(const Viewer& viewer, const TextId& id, Verdict& verdict);
+  void history(const Viewer& viewer, const std::vector<TextId>& texts, Verdict& verdict) const;
+
+ private:
+  using Last = std::map<std::pair<Viewer, Viewer>, std::uint32_t>;  // reader, writer
+  static void follow(Last& last, const Viewer& viewer, const TextId& id, Verdict& verdict);
+  Last last_;
+};
+
+// sent, delivered, read; never back. A refusal is final.
+class ReceiptsForward {
+ public:
+  void seen(const Viewer& viewer, MessageId id, client::Status status, Verdict& verdict);
+  // A history may tell a status that was seen before, but not an earlier one.
+  void stored(const Viewer& viewer, MessageId id, client::Status status, Verdict& verdict) const;
+
+ private:
+  std::map<std::pair<Viewer, MessageId>, client::Status> last_;
+};
+
+// A one-time prekey is handed out to one requester, once.
+class PrekeyOnce {
+ public:
+  void handed_out(const proto::Bundle& bundle, Verdict& verdict);
+
+ private:
+  std::set<Bytes> keys_;
+};
+
+// The sequences of a mailbox ascend within a connection, and each names one envelope for ever.
+class SequencesIncrease {
+ public:
+  using Mailbox = ByteArray<32>;  // the device's credential
+  void delivered(std::uint64_t connection, const Mailbox& mailbox, const proto::Delivery& delivery,
+                 Verdict& verdict);
+  // The envelopes up to here are on the device.
+  void acknowledged(const Mailbox& mailbox, Sequence up_to);
+  bool has(EnvelopeId id) const { return acknowledged_.contains(id); }
+
+ private:
+  std::map<std::pair<Mailbox, Sequence>, EnvelopeId> envelopes_;
+  std::map<std::uint64_t, Sequence> last_;  // by connection
+  std::map<Mailbox, Sequence> cursor_;
+  std::set<EnvelopeId> acknowledged_;
+};
+
+// A sender hears "accepted" when the envelope is on disk, or on the device that it is for.
+void check_accepted_is_stored(const proto::Submit& submit, const ports::MemoryStore& rows,
+                              const SequencesIncrease& mailboxes, Verdict& verdict);
+
+// One message key makes one ciphertext: a ratchet that was not stored is not used.
+class KeyUsedOnce {
+ public:
+  void submitted(const proto::Parcel& parcel, Verdict& verdict);
+
+ private:
+  std::map<std::pair<Bytes, std::uint32_t>, Bytes> ciphertexts_;  // ratchet key, counter
+};
+
+// No octet that a server stores, sends, receives or passes on shows what people write; no row shows
+// who they are.
+class NoPlaintext {
+ public:
+  void secret(std::string text) { secrets_.push_back(std::move(text)); }
+  void person(std::string phone) { phones_.push_back(std::move(phone)); }
+  void octets(ByteView seen, Verdict& verdict) const;
+  void row(const ports::Batch& batch, Verdict& verdict) const;
+
+ private:
+  std::vector<std::string> secrets_ = {std::string(kCanary)};
+  std::vector<std::string> phones_;
+};
+
+// An envelope's row names the end of its retention when it is written.
+void check_bounded_retention(const ports::Batch& batch, Instant now, Verdict& verdict);
+
+struct Checkers {
+  NeverLost never_lost;
+  ShownOnce shown_once;
+  SenderOrder sender_order;
+  ReceiptsForward receipts_forward;
+  PrekeyOnce prekey_once;
+  SequencesIncrease sequences_increase;
+  KeyUsedOnce key_used_once;
+  NoPlaintext no_plaintext;
+};
+
+}  // namespace godwit::sim

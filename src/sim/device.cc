@@ -1,0 +1,359 @@
+#include "sim/device.h"
+
+#include <utility>
+
+#include "client/history.h"
+
+namespace godwit::sim {
+
+Device::Device(Life& life, DeviceIndex index, std::string phone)
+    : life_(life),
+      index_(index),
+      phone_(std::move(phone)),
+      name_("device-" + std::to_string(index)),
+      entropy_(life.luck.next()),
+      disk_(life.timeline, life.luck),
+      peer_(entropy_.draw<32>()) {}
+
+Device::~Device() = default;
+
+// ---- the process
+
+Result<std::unique_ptr<client::Engine>> Device::engine_from_rows() {
+  std::vector<client::Engine::Snapshot> snapshots;
+  disk_.rows().set_now(life_.timeline.now());
+  for (const ports::Space space : client::Engine::hydrated_spaces()) {
+    auto rows = disk_.rows().scan({client::Engine::partition(), space});
+    if (!rows) return fail(rows.error());
+    snapshots.push_back({space, std::move(*rows)});
+  }
+  return client::Engine::load(std::move(snapshots));
+}
+
+void Device::load() {
+  auto engine = engine_from_rows();
+  if (!engine) {
+    return life_.verdict.broken("restore", "an engine cannot load its own rows: " +
+                                               std::string(engine.error().text));
+  }
+  engine_ = std::move(*engine);
+  tick_at_ = kNever;
+  plan_tick();
+}
+
+void Device::start() {
+  if (running()) return;
+  life_.note(name_, "starts");
+  load();
+  person();
+}
+
+// The process ends; what is on its way to it is lost.
+void Device::unload() {
+  if (engine_) registered_ = engine_->registered();
+  engine_.reset();
+  steps_.clear();
+  committing_ = false;
+  connection_.reset();
+  effects_to_live_ = 0;
+  ++life_number_;
+}
+
+void Device::kill() {
+  if (!running()) return;
+  life_.fault(name_, "dies");
+  unload();
+  disk_.crash();
+  life_.net.client_gone(index_);
+  audit();
+}
+
+void Device::reinstall() {
+  kill();
+  life_.fault(name_, "is reinstalled", ++generation_);
+  disk_.wipe();
+  life_.checkers.never_lost.reinstalled(index_);
+  peer_ = entropy_.draw<32>();
+  registered_ = false;
+  code_.clear();
+  written_.clear();
+  start();
+}
+
+void Device::turn_clock(Duration by) {
+  life_.fault(name_, "has its clock turned", static_cast<std::uint64_t>(by.ms));
+  clock_ = clock_ + by;
+  tick_at_ = kNever;
+  if (running()) plan_tick();
+}
+
+// ---- the keeper of the commit rule
+
+template <typename Tell>
+auto Device::tell(Tell what) {
+  Env env{now(), entropy_};
+  client::Effects out;
+  auto answer = what(env, out);
+  queue(std::move(out), std::nullopt);
+  return answer;
+}
+
+void Device::queue(client::Effects effects, std::optional<TextId> composed) {
+  for (std::size_t i = 0; i < effects.size(); ++i) {
+    Step step{std::move(effects[i]), std::nullopt};
+    if (i + 1 == effects.size()) step.composed = composed;
+    steps_.push_back(std::move(step));
+  }
+  if (running()) plan_tick();
+  pump();
+}
+
+void Device::pump() {
+  if (pumping_) return;
+  pumping_ = true;
+  while (running() && !committing_ && !steps_.empty()) {
+    if (effects_to_live_ != 0 && --effects_to_live_ == 0) {
+      kill();
+      life_.timeline.in(between(life_.luck, seconds(1), seconds(20)), [this] { start(); });
+      break;
+    }
+    Step step = std::move(steps_.front());
+    steps_.pop_front();
+    if (auto* commit = std::get_if<client::Commit>(&step.effect)) {
+      committing_ = true;
+      ++life_.statistics.commits;
+      disk_.write(0, std::move(commit->batch),
+                  [this, life = life_number_, step = std::move(step)](Result<void> result) {
+                    if (life != life_number_) return;
+                    life_.note(name_, result ? "committed" : "could not commit");
+                    committing_ = false;
+                    if (result) {
+                      done(step);
+                    } else {
+                      unload();
+                      life_.net.client_gone(index_);
+                      load();
+                    }
+                    pump();
+                  });
+      break;
+    }
+    std::visit([this](auto& effect) { perform(effect); }, step.effect);
+    done(step);
+  }
+  pumping_ = false;
+}
+
+void Device::done(const Step& step) {
+  if (!step.composed) return;
+  ++life_.statistics.composed;
+  life_.checkers.never_lost.composed(*step.composed);
+}
+
+void Device::perform(client::Commit&) {}  // pump() does
+
+void Device::perform(client::SendFrame& send) {
+  if (connection_) life_.net.to_server(*connection_, send.frame);
+}
+
+void Device::perform(client::Connect&) {
+  if (connection_) return life_.verdict.broken("engine", "asks for a second connection");
+  life_.note(name_, "connects");
+  connection_ = life_.net.connect(index_, *this);
+}
+
+void Device::perform(client::Disconnect&) {
+  if (connection_) life_.net.close(*connection_, Net::End::kClient);
+}
+
+void Device::perform(client::Notify& notify) {
+  life_.note(name_, "tells", notify.event.index());
+  seen(notify.event);
+  if (keep_events_) events_.push_back(std::move(notify.event));
+}
+
+void Device::seen(const client::Event& event) {
+  Checkers& checkers = life_.checkers;
+  if (const auto* received = std::get_if<client::MessageReceived>(&event)) {
+    const auto id = read_text(received->message.text);
+    if (!id) return;
+    ++life_.statistics.shown;
+    checkers.never_lost.shown(*id);
+    checkers.shown_once.notified(viewer(), *id, life_.verdict);
+    checkers.sender_order.notified(viewer(), *id, life_.verdict);
+  } else if (const auto* status = std::get_if<client::StatusChanged>(&event)) {
+    checkers.receipts_forward.seen(viewer(), status->id, status->status, life_.verdict);
+  } else if (const auto* failed = std::get_if<client::Failed>(&event)) {
+    const Duration wait = std::max(failed->retry_after, seconds(5));
+    next_try_ = life_.timeline.now() + wait;
+    if (failed->code == Code::kInvalid || failed->code == Code::kExpired ||
+        failed->code == Code::kForbidden || failed->code == Code::kUnauthenticated ||
+        failed->code == Code::kNotFound) {
+      code_.clear();
+    }
+  }
+}
+
+void Device::plan_tick() {
+  if (!engine_) return;
+  const Instant deadline = engine_->deadline();
+  Instant at = kNever;
+  if (deadline != kNever) at = std::max(Instant{deadline.ms - clock_.ms}, life_.timeline.now());
+  if (at >= tick_at_ && tick_at_ >= life_.timeline.now()) return;
+  tick_at_ = at;
+  if (at == kNever) return;
+  life_.timeline.at(at, [this, at, life = life_number_] {
+    if (life != life_number_ || !running() || at != tick_at_) return;
+    ticks_in_place_ = last_tick_ == at ? ticks_in_place_ + 1 : 0;
+    last_tick_ = at;
+    if (ticks_in_place_ > 100) {
+      return life_.verdict.broken("engine", "its deadline does not move when it is reached");
+    }
+    tick_at_ = kNever;
+    tell([this](Env& env, client::Effects& out) {
+      engine_->on_tick(env, out);
+      return 0;
+    });
+  });
+}
+
+void Device::connected(ConnectionId id) {
+  if (!running() || connection_ != id) return;
+  life_.note(name_, "is connected", id);
+  tell([this](Env& env, client::Effects& out) {
+    engine_->on_connected(env, out);
+    return 0;
+  });
+}
+
+void Device::received(ConnectionId id, proto::Frame frame) {
+  if (!running() || connection_ != id) return;
+  tell([&](Env& env, client::Effects& out) {
+    engine_->on_frame(std::move(frame), env, out);
+    return 0;
+  });
+}
+
+void Device::disconnected(ConnectionId id) {
+  if (!running() || connection_ != id) return;
+  life_.note(name_, "is disconnected", id);
+  connection_.reset();
+  tell([this](Env& env, client::Effects& out) {
+    engine_->on_disconnected(env, out);
+    return 0;
+  });
+}
+
+// ---- the person
+
+void Device::want_account() {
+  wants_account_ = true;
+  person();
+}
+
+void Device::code_arrived(const std::string& code) {
+  code_ = code;
+  next_try_ = life_.timeline.now();
+}
+
+// Looks at the phone every second until it is registered.
+void Device::person() {
+  const std::uint64_t turn = ++person_life_;
+  if (!wants_account_ || !running() || registered()) return;
+  if (life_.timeline.now() >= next_try_) {
+    const bool has_code = !code_.empty();
+    const auto asked = tell([&](Env& env, client::Effects& out) {
+      return has_code ? engine_->register_account(phone_, code_, env, out)
+                      : engine_->request_code(phone_, env, out);
+    });
+    if (asked) next_try_ = life_.timeline.now() + seconds(has_code ? 20 : 60);
+  }
+  life_.timeline.in(seconds(1), [this, turn] {
+    if (turn == person_life_) person();
+  });
+}
+
+bool Device::compose(const Device& to, std::size_t size) {
+  if (!running() || !engine_->registered()) return false;
+  const TextId id{index_, generation_, to.index_, written_[to.index_] + 1};
+  Env env{now(), entropy_};
+  client::Effects out;
+  const auto sent = engine_->send_text(to.phone_, write_text(id, size), {}, env, out);
+  if (sent) ++written_[to.index_];
+  life_.note(name_, sent ? "composes" : "may not compose", id.number);
+  queue(std::move(out), sent ? std::optional(id) : std::nullopt);
+  return sent.has_value();
+}
+
+Result<MessageId> Device::send(std::string_view phone, std::string_view text) {
+  if (!running()) return fail(Code::kUnavailable, "the device is off");
+  return tell([&](Env& env, client::Effects& out) {
+    return engine_->send_text(phone, text, {}, env, out);
+  });
+}
+
+void Device::read_all(const Device& from) {
+  if (!running() || !engine_->registered()) return;
+  life_.note(name_, "reads", from.index_);
+  (void)tell([&](Env& env, client::Effects& out) {
+    return engine_->mark_read(from.phone_, env, out);
+  });
+}
+
+// ---- what it knows
+
+bool Device::settled() const {
+  return running() && engine_->registered() && !engine_->busy() && engine_->outbox_size() == 0 &&
+         steps_.empty() && !committing_;
+}
+
+std::vector<client::Message> Device::history() {
+  std::vector<client::Message> all;
+  const auto rows = disk_.rows().scan({client::Engine::partition(), ports::Space::kMessage});
+  if (!rows) return all;
+  UserId before;
+  for (const ports::Row& row : *rows) {
+    if (row.key.size() < before.octets.size()) continue;
+    const UserId chat{*to_array<16>(ByteView(row.key).first(16))};
+    if (chat == before) continue;
+    before = chat;
+    std::vector<client::Message> messages;
+    Bytes until;
+    do {
+      auto page = client::read_history(disk_.rows(), chat, until, 1000);
+      if (!page) {
+        life_.verdict.broken("restore", "a history does not read");
+        return all;
+      }
+      until = std::move(page->before);
+      messages.insert(messages.begin(), page->messages.begin(), page->messages.end());
+    } while (!until.empty());
+    all.insert(all.end(), messages.begin(), messages.end());
+  }
+  return all;
+}
+
+void Device::audit() {
+  Checkers& checkers = life_.checkers;
+  std::vector<TextId> received;
+  for (const client::Message& message : history()) {
+    const auto id = read_text(message.text);
+    if (message.direction == client::Direction::kOut) {
+      checkers.receipts_forward.stored(viewer(), message.id, message.status, life_.verdict);
+      if (!id) continue;
+      checkers.never_lost.composed(*id);
+      if (message.status >= client::Status::kSent && message.status != client::Status::kFailed) {
+        checkers.never_lost.accepted(*id);
+      }
+    } else if (id) {
+      checkers.never_lost.shown(*id);
+      received.push_back(*id);
+    } else if (message.text.find(kCanary) != std::string::npos) {
+      life_.verdict.broken("shown_as_written", "a text is not what was written");
+    }
+  }
+  checkers.shown_once.history(viewer(), received, life_.verdict);
+  checkers.sender_order.history(viewer(), received, life_.verdict);
+}
+
+}  // namespace godwit::sim

@@ -1,0 +1,120 @@
+// Device: one client process and its machine: an engine, the keeper of its commit rule, a disk, a
+// wall clock that may be wrong, and the person who holds it. May die between any two effects.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+
+#include "client/engine.h"
+#include "sim/disk.h"
+#include "sim/life.h"
+
+namespace godwit::sim {
+
+class Device final : public Net::Client {
+ public:
+  Device(Life& life, DeviceIndex index, std::string phone);
+  ~Device() override;
+
+  // ---- the process
+  void start();
+  void kill();
+  // Dies before the `effects`-th effect from now, while it is about to perform it.
+  void kill_after(std::uint32_t effects) { effects_to_live_ = effects; }
+  bool running() const { return engine_ != nullptr; }
+  // A new phone with the old number: nothing is kept; the person registers again.
+  void reinstall();
+  void turn_clock(Duration by);
+  Disk& disk() { return disk_; }
+
+  // ---- the person
+  // Asks for a code and registers, as often as it takes, from now on.
+  void want_account();
+  void code_arrived(const std::string& code);
+  // True once this device has been registered.
+  bool registered() const { return running() ? engine_->registered() : registered_; }
+  // Writes a text of at least `size` octets; false: not now.
+  bool compose(const Device& to, std::size_t size);
+  // Any text to any number. The message, or why it is refused.
+  Result<MessageId> send(std::string_view phone, std::string_view text);
+  void read_all(const Device& from);
+
+  // ---- what it knows
+  const std::string& phone() const { return phone_; }
+  DeviceIndex index() const { return index_; }
+  Viewer viewer() const { return {index_, generation_}; }
+  const ByteArray<32>& peer() const { return peer_; }
+  // Nothing waits: not in the engine, not in its keeper.
+  bool settled() const;
+  // Every stored message, chat by chat, oldest first.
+  std::vector<client::Message> history();
+  // Tells the checkers what the history shows.
+  void audit();
+  // The engine that a restart would load is the one that runs. Only when settled.
+  void check_restore();
+  const std::vector<client::Event>& events() const { return events_; }
+  // Keeps the events: for scenarios; a random life forgets them.
+  void keep_events() { keep_events_ = true; }
+  const client::Engine* engine() const { return engine_.get(); }
+
+  // Net::Client
+  void connected(ConnectionId id) override;
+  void received(ConnectionId id, proto::Frame frame) override;
+  void disconnected(ConnectionId id) override;
+
+ private:
+  struct Step {
+    client::Effect effect;
+    std::optional<TextId> composed;  // so once this step is done
+  };
+  template <typename Tell>
+  auto tell(Tell what);
+  void queue(client::Effects effects, std::optional<TextId> composed);
+  void pump();
+  void perform(client::Commit& commit);
+  void perform(client::SendFrame& send);
+  void perform(client::Connect& connect);
+  void perform(client::Disconnect& disconnect);
+  void perform(client::Notify& notify);
+  void done(const Step& step);
+  void seen(const client::Event& event);
+  void plan_tick();
+  void load();
+  void unload();
+  void person();
+  Result<std::unique_ptr<client::Engine>> engine_from_rows();
+  Instant now() const { return life_.timeline.now() + clock_; }
+
+  Life& life_;
+  const DeviceIndex index_;
+  const std::string phone_;
+  const std::string name_;
+  SeededEntropy entropy_;
+  Disk disk_;
+  Duration clock_;  // what the wall clock is wrong by
+  ByteArray<32> peer_{};
+
+  std::unique_ptr<client::Engine> engine_;
+  std::deque<Step> steps_;
+  bool committing_ = false;
+  bool pumping_ = false;
+  std::optional<ConnectionId> connection_;
+  std::uint64_t life_number_ = 0;  // of the process: what belongs to an earlier one is dropped
+  std::uint32_t effects_to_live_ = 0;
+  Instant tick_at_ = kNever;
+  std::uint32_t ticks_in_place_ = 0;
+  Instant last_tick_;
+
+  std::uint32_t generation_ = 0;
+  bool wants_account_ = false;
+  bool registered_ = false;
+  std::string code_;
+  Instant next_try_;
+  std::uint64_t person_life_ = 0;
+  std::map<DeviceIndex, std::uint32_t> written_;  // texts to each person
+  bool keep_events_ = false;
+  std::vector<client::Event> events_;
+};
+
+}  // namespace godwit::sim

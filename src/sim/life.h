@@ -1,0 +1,49 @@
+// Life: what everything in one simulated world shares: its time, its luck, its record, its judges.
+#pragma once
+
+#include "sim/checkers.h"
+#include "sim/net.h"
+#include "sim/timeline.h"
+#include "sim/trace.h"
+#include "sim/verdict.h"
+
+namespace godwit::sim {
+
+// A day in November 2023: any day will do, but not 1970, where a missing time looks like a time.
+inline constexpr Instant kBirth{1'700'000'000'000};
+
+struct Statistics {
+  std::uint64_t seeds = 0;
+  std::uint64_t events = 0;
+  std::uint64_t composed = 0;
+  std::uint64_t shown = 0;
+  std::uint64_t frames = 0;
+  std::uint64_t commits = 0;  // of clients; those of the server are in its counters
+  std::uint64_t faults = 0;
+  std::uint64_t simulated_ms = 0;
+  std::uint64_t slowest_heal_ms = 0;  // until everything had arrived
+};
+
+struct Life {
+  explicit Life(std::uint64_t seed, Trace::Print print)
+      : luck(seed), timeline(kBirth), trace(kBirth, std::move(print)), net(timeline, luck, trace) {}
+
+  void note(std::string_view who, std::string_view what, std::uint64_t number = 0,
+            ByteView octets = {}) {
+    trace.note(timeline.now(), who, what, number, octets);
+  }
+  void fault(std::string_view who, std::string_view what, std::uint64_t number = 0) {
+    ++statistics.faults;
+    note(who, what, number);
+  }
+
+  SeededEntropy luck;
+  Timeline timeline;
+  Trace trace;
+  Verdict verdict;
+  Checkers checkers;
+  Statistics statistics;
+  Net net;
+};
+
+}  // namespace godwit::sim

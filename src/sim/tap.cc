@@ -1,0 +1,79 @@
+#include "sim/tap.h"
+
+namespace godwit::sim {
+
+void Tap::to_server(ConnectionId id, const proto::Frame& frame) {
+  Checkers& checkers = life_.checkers;
+  life_.note("frame", "up", static_cast<std::uint64_t>(frame.kind), frame.body);
+  ++life_.statistics.frames;
+  checkers.no_plaintext.octets(frame.body, life_.verdict);
+  Open& open = open_[id];
+  switch (frame.kind) {
+    case proto::Kind::kAck:
+      if (const auto ack = decode<proto::Ack>(frame.body)) {
+        checkers.sequences_increase.acknowledged(open.peer, ack->up_to);
+      }
+      return;
+    case proto::Kind::kPing:
+      if (const auto ping = decode<proto::Ping>(frame.body)) {
+        checkers.sequences_increase.acknowledged(open.peer, ping->after);
+      }
+      break;
+    case proto::Kind::kAttach:
+      if (const auto attach = decode<proto::Attach>(frame.body)) {
+        checkers.sequences_increase.acknowledged(open.peer, attach->after);
+      }
+      break;
+    case proto::Kind::kRegister: ++registrations_; break;
+    case proto::Kind::kSubmit:
+      if (const auto submit = decode<proto::Submit>(frame.body)) {
+        for (const proto::Outgoing& message : submit->messages) {
+          for (const proto::Parcel& parcel : message.parcels) {
+            checkers.key_used_once.submitted(parcel, life_.verdict);
+          }
+        }
+      }
+      break;
+    default: break;
+  }
+  if (frame.id != 0) open.asked[frame.id] = {frame.kind, frame.body, registrations_};
+}
+
+void Tap::to_client(ConnectionId id, const proto::Frame& frame) {
+  life_.note("frame", "down", static_cast<std::uint64_t>(frame.kind), frame.body);
+  ++life_.statistics.frames;
+  life_.checkers.no_plaintext.octets(frame.body, life_.verdict);
+  Open& open = open_[id];
+  if (frame.kind == proto::Kind::kDeliver) {
+    const auto deliver = decode<proto::Deliver>(frame.body);
+    if (!deliver) return life_.verdict.broken("wire", "the server sent a malformed Deliver");
+    for (const proto::Delivery& delivery : deliver->deliveries) {
+      life_.checkers.sequences_increase.delivered(id, open.peer, delivery, life_.verdict);
+    }
+    return;
+  }
+  if (frame.id == 0) return;
+  const auto asked = open.asked.find(frame.id);
+  if (asked == open.asked.end()) {
+    return life_.verdict.broken("wire", "the server answered what nobody asked, or twice");
+  }
+  if (frame.kind == proto::Kind::kOk) answered(asked->second, frame);
+  open.asked.erase(asked);
+}
+
+void Tap::answered(const Asked& asked, const proto::Frame& frame) {
+  if (asked.kind == proto::Kind::kFetchBundles) {
+    const auto bundles = decode<proto::Bundles>(frame.body);
+    if (!bundles) return life_.verdict.broken("wire", "the server sent malformed Bundles");
+    for (const proto::Bundle& bundle : bundles->devices) {
+      life_.checkers.prekey_once.handed_out(bundle, life_.verdict);
+    }
+  }
+  if (asked.kind == proto::Kind::kSubmit && asked.registrations == registrations_) {
+    const auto submit = decode<proto::Submit>(asked.body);
+    if (!submit) return life_.verdict.broken("wire", "the server accepted a malformed Submit");
+    check_accepted_is_stored(*submit, rows_, life_.checkers.sequences_increase, life_.verdict);
+  }
+}
+
+}  // namespace godwit::sim

@@ -1,0 +1,37 @@
+// Tap: listens at the server's edge, understands the frames that pass, and tells the checkers.
+#pragma once
+
+#include <map>
+
+#include "sim/life.h"
+
+namespace godwit::sim {
+
+class Tap {
+ public:
+  Tap(Life& life, const ports::MemoryStore& rows) : life_(life), rows_(rows) {}
+
+  void opened(ConnectionId id, const ByteArray<32>& peer) { open_[id].peer = peer; }
+  void to_server(ConnectionId id, const proto::Frame& frame);
+  void to_client(ConnectionId id, const proto::Frame& frame);
+  void closed(ConnectionId id) { open_.erase(id); }
+
+ private:
+  struct Asked {
+    proto::Kind kind{};
+    Bytes body;
+    std::uint64_t registrations = 0;  // begun when it was asked
+  };
+  struct Open {
+    ByteArray<32> peer{};
+    std::map<std::uint64_t, Asked> asked;
+  };
+  void answered(const Asked& asked, const proto::Frame& frame);
+
+  Life& life_;
+  const ports::MemoryStore& rows_;
+  std::map<ConnectionId, Open> open_;
+  std::uint64_t registrations_ = 0;  // each may take an account over, with all that waits for it
+};
+
+}  // namespace godwit::sim
