@@ -22,6 +22,15 @@ class MemoryStore final : public Store {
   Result<std::uint64_t> count(Space space) override;
   void set_now(Instant now) override { now_ = now; }
 
+  // Calls see(partition, key, value, expires) for every row of a space, expired ones included.
+  void each(Space space, const auto& see) const {
+    for (auto at = rows_.lower_bound({space, {}, {}}); at != rows_.end(); ++at) {
+      if (at->first.space != space) return;
+      see(ByteView(at->first.partition), ByteView(at->first.key), ByteView(at->second.octets),
+          at->second.expires);
+    }
+  }
+
   // Two stores are equal when they hold the same rows, expired ones included.
   bool operator==(const MemoryStore& other) const { return rows_ == other.rows_; }
 

@@ -43,6 +43,7 @@ void Device::load() {
 
 void Device::start() {
   if (running()) return;
+  ++life_number_;
   life_.note(name_, "starts");
   load();
   person();
@@ -60,9 +61,10 @@ void Device::unload() {
 }
 
 void Device::kill() {
-  if (!running()) return;
-  life_.fault(name_, "dies");
+  const bool alive = running();
   unload();
+  if (!alive) return;
+  life_.fault(name_, "dies");
   disk_.crash();
   life_.net.client_gone(index_);
   audit();
@@ -114,7 +116,9 @@ void Device::pump() {
   while (running() && !committing_ && !steps_.empty()) {
     if (effects_to_live_ != 0 && --effects_to_live_ == 0) {
       kill();
-      life_.timeline.in(between(life_.luck, seconds(1), seconds(20)), [this] { start(); });
+      life_.timeline.in(between(life_.luck, seconds(1), seconds(20)), [this, life = life_number_] {
+        if (life == life_number_) start();
+      });
       break;
     }
     Step step = std::move(steps_.front());

@@ -14,7 +14,8 @@ ConnectionId Net::connect(DeviceIndex from, Client& client) {
     const auto at = connections_.find(id);
     if (at == connections_.end()) return;
     const bool cut = cut_[at->second.device] > timeline_.now();
-    const bool refused = at->second.broken || !server_->listening();
+    const bool refused = at->second.broken || !server_->listening() ||
+                         offline_.contains(at->second.device);
     if (cut || refused || at->second.client == nullptr) {
       timeline_.in(cut ? seconds(5) : Duration{}, [this, id] { tell_client(id); });
       return;
@@ -129,6 +130,15 @@ void Net::reset_all_of(DeviceIndex device) {
   for (auto& [id, connection] : connections_) {
     if (connection.device == device) break_up(connection, id);
   }
+}
+
+void Net::set_offline(DeviceIndex device, bool offline) {
+  if (!offline) {
+    offline_.erase(device);
+    return;
+  }
+  offline_.insert(device);
+  reset_all_of(device);
 }
 
 void Net::client_gone(DeviceIndex device) {

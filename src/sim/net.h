@@ -6,6 +6,7 @@
 
 #include <deque>
 #include <map>
+#include <set>
 
 #include "proto/frame.h"
 #include "sim/timeline.h"
@@ -62,6 +63,8 @@ class Net {
   // Nothing of this device arrives before `until`, either way.
   void cut(DeviceIndex device, Instant until) { cut_[device] = until; }
   void heal() { cut_.clear(); }
+  // Airplane mode: connections break, and none is made.
+  void set_offline(DeviceIndex device, bool offline);
 
   bool idle() const;
   std::uint64_t resets() const { return resets_; }
@@ -99,6 +102,7 @@ class Net {
   Weather weather_;
   std::map<ConnectionId, Connection> connections_;
   std::map<DeviceIndex, Instant> cut_;
+  std::set<DeviceIndex> offline_;
   ConnectionId next_ = 1;
   std::uint64_t resets_ = 0;
 };

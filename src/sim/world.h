@@ -1,0 +1,68 @@
+// World: one whole installation, from its first start to its last check.
+//
+// run() lives the life of a seed: people register and write while things break; then everything is
+// healed, and what was promised must have come true within kHealed. play() is for scenarios: the
+// same world, without any weather, moved by hand.
+#pragma once
+
+#include <memory>
+
+#include "sim/device.h"
+#include "sim/node.h"
+#include "sim/plan.h"
+
+namespace godwit::sim {
+
+inline constexpr Duration kHealed = minutes(30);  // a number may ask for five codes in ten minutes
+
+struct Outcome {
+  std::uint64_t hash = 0;
+  std::optional<Violation> violation;
+  Statistics statistics;
+};
+
+class World {
+ public:
+  explicit World(std::uint64_t seed, Trace::Print print = {});
+  ~World();
+
+  Outcome run();
+
+  // ---- for scenarios, which add people and move time themselves
+  Life& life() { return life_; }
+  Node& node() { return *node_; }
+  Device& add_person(std::string phone);
+  Device& person(std::size_t index) { return *people_[index]; }
+  void begin(std::uint16_t shards);
+  void pass(Duration time);
+  // Moves time until `done`, at most for `limit`. False: it did not come to pass, or a promise broke.
+  bool await(Duration limit, const std::function<bool()>& done);
+  // Nobody's process runs for `time`, a day at least; who ran before runs again.
+  void all_sleep(Duration time);
+  void server_dies();
+  void server_restarts();
+
+ private:
+  void people_write();
+  void person_acts(Device& device);
+  void things_break();
+  void break_something(Fault fault);
+  void heal();
+  void settle(std::string_view when);
+  bool all_settled();
+  void check_quiet();
+  void last_round();
+  void long_absence();
+  Device& anybody() { return *people_[life_.luck.below(people_.size())]; }
+  Duration soon() { return between(life_.luck, milliseconds(200), seconds(15)); }
+  std::string unsettled();
+
+  Life life_;
+  Plan plan_;
+  std::unique_ptr<Node> node_;
+  std::vector<std::unique_ptr<Device>> people_;
+  std::uint32_t texts_left_ = 0;
+  bool chaos_ = false;
+};
+
+}  // namespace godwit::sim
