@@ -1,5 +1,6 @@
 #include "sim/device.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "client/history.h"
@@ -126,7 +127,8 @@ void Device::pump() {
     if (auto* commit = std::get_if<client::Commit>(&step.effect)) {
       committing_ = true;
       ++life_.statistics.commits;
-      disk_.write(0, std::move(commit->batch),
+      ports::Batch batch = std::move(commit->batch);
+      disk_.write(0, std::move(batch),
                   [this, life = life_number_, step = std::move(step)](Result<void> result) {
                     if (life != life_number_) return;
                     life_.note(name_, result ? "committed" : "could not commit");
@@ -137,6 +139,7 @@ void Device::pump() {
                       unload();
                       life_.net.client_gone(index_);
                       load();
+                      person();
                     }
                     pump();
                   });
@@ -358,6 +361,41 @@ void Device::audit() {
   }
   checkers.shown_once.history(viewer(), received, life_.verdict);
   checkers.sender_order.history(viewer(), received, life_.verdict);
+}
+
+void Device::check_delivered() {
+  for (const client::Message& message : history()) {
+    const auto id = read_text(message.text);
+    if (message.direction != client::Direction::kOut || !id) continue;
+    if (life_.checkers.never_lost.forgiven(*id)) continue;
+    if (message.status != client::Status::kDelivered && message.status != client::Status::kRead) {
+      life_.verdict.broken("converges", "text " + name_of(*id) + " is " +
+                                            std::string(client::status_name(message.status)) +
+                                            " for ever " + message.failure);
+    }
+  }
+}
+
+void Device::check_restore() {
+  const auto restored = engine_from_rows();
+  if (!restored) return life_.verdict.broken("restore", "an engine cannot load its own rows");
+  for (const client::Engine* engine : {std::as_const(*restored).get(), std::as_const(engine_).get()}) {
+    ports::MemoryStore wanted;
+    const ports::Batch dump = engine->dump();
+    if (!wanted.write(std::span(&dump, 1), ports::Durability::kSafe)) continue;
+    for (const ports::Space space : client::Engine::hydrated_spaces()) {
+      const ports::Scan all{.partition = client::Engine::partition(), .space = space};
+      const auto stored = *disk_.rows().scan(all);
+      const auto held = *wanted.scan(all);
+      if (held == stored) continue;
+      const auto at = std::ranges::mismatch(held, stored);
+      const Bytes& key = at.in1 != held.end() ? at.in1->key : at.in2->key;
+      life_.verdict.broken("restore", name_ + ", row " + to_hex(key) + " of " +
+                                          std::string(ports::space_name(space)) +
+                                          (engine == engine_.get() ? " is not what the engine holds"
+                                                                   : " changes when it is loaded"));
+    }
+  }
 }
 
 }  // namespace godwit::sim

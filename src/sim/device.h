@@ -51,6 +51,8 @@ class Device final : public Net::Client {
   std::vector<client::Message> history();
   // Tells the checkers what the history shows.
   void audit();
+  // What it wrote has arrived, and it knows. Only when settled.
+  void check_delivered();
   // The engine that a restart would load is the one that runs. Only when settled.
   void check_restore();
   const std::vector<client::Event>& events() const { return events_; }

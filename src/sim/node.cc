@@ -79,7 +79,6 @@ server::Counters Node::counters() const {
     sum.accepted += one.accepted;
     sum.delivered += one.delivered;
     sum.acknowledged += one.acknowledged;
-    sum.expired += one.expired;
     sum.commits += one.commits;
     sum.commit_failures += one.commit_failures;
   }
