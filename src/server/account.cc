@@ -386,7 +386,8 @@ void Account::on_rows(std::vector<ports::Row> rows, Env&, Effects& out) {
   const Paging asked = *paging_;
   paging_.reset();
   const auto it = devices_.find(asked.device);
-  if (it != devices_.end() && it->second.mailbox.attachment() == asked.attachment) {
+  if (it != devices_.end() && it->second.mailbox.session() &&
+      it->second.mailbox.attachment() == asked.attachment) {
     Device& device = it->second;
     ports::Batch commit = batch();
     std::vector<proto::Delivery> deliveries;
