@@ -45,9 +45,16 @@ void Device::load() {
 void Device::start() {
   if (running()) return;
   ++life_number_;
+  started_ = clock_;
   life_.note(name_, "starts");
   load();
   person();
+}
+
+void Device::start_in(Duration delay) {
+  life_.timeline.in(delay, [this, life = life_number_] {
+    if (life == life_number_) start();
+  });
 }
 
 // The process ends; what is on its way to it is lost.
@@ -86,8 +93,6 @@ void Device::reinstall() {
 void Device::turn_clock(Duration by) {
   life_.fault(name_, "has its clock turned", static_cast<std::uint64_t>(by.ms));
   clock_ = clock_ + by;
-  tick_at_ = kNever;
-  if (running()) plan_tick();
 }
 
 // ---- the keeper of the commit rule
@@ -117,9 +122,7 @@ void Device::pump() {
   while (running() && !committing_ && !steps_.empty()) {
     if (effects_to_live_ != 0 && --effects_to_live_ == 0) {
       kill();
-      life_.timeline.in(between(life_.luck, seconds(1), seconds(20)), [this, life = life_number_] {
-        if (life == life_number_) start();
-      });
+      start_in(between(life_.luck, seconds(1), seconds(20)));
       break;
     }
     Step step = std::move(steps_.front());
@@ -170,6 +173,7 @@ void Device::perform(client::Connect&) {
 }
 
 void Device::perform(client::Disconnect&) {
+  life_.note(name_, "disconnects");
   if (connection_) life_.net.close(*connection_, Net::End::kClient);
 }
 
@@ -205,7 +209,7 @@ void Device::plan_tick() {
   if (!engine_) return;
   const Instant deadline = engine_->deadline();
   Instant at = kNever;
-  if (deadline != kNever) at = std::max(Instant{deadline.ms - clock_.ms}, life_.timeline.now());
+  if (deadline != kNever) at = std::max(Instant{deadline.ms - started_.ms}, life_.timeline.now());
   if (at >= tick_at_ && tick_at_ >= life_.timeline.now()) return;
   tick_at_ = at;
   if (at == kNever) return;

@@ -19,12 +19,15 @@ class Device final : public Net::Client {
 
   // ---- the process
   void start();
+  // Unless something else starts or kills it before.
+  void start_in(Duration delay);
   void kill();
   // Dies before the `effects`-th effect from now, while it is about to perform it.
   void kill_after(std::uint32_t effects) { effects_to_live_ = effects; }
   bool running() const { return engine_ != nullptr; }
   // A new phone with the old number: nothing is kept; the person registers again.
   void reinstall();
+  // The wall clock jumps. A process sees it when it starts: while it runs it counts on from there.
   void turn_clock(Duration by);
   Disk& disk() { return disk_; }
 
@@ -86,7 +89,7 @@ class Device final : public Net::Client {
   void unload();
   void person();
   Result<std::unique_ptr<client::Engine>> engine_from_rows();
-  Instant now() const { return life_.timeline.now() + clock_; }
+  Instant now() const { return life_.timeline.now() + started_; }
 
   Life& life_;
   const DeviceIndex index_;
@@ -94,7 +97,8 @@ class Device final : public Net::Client {
   const std::string name_;
   SeededEntropy entropy_;
   Disk disk_;
-  Duration clock_;  // what the wall clock is wrong by
+  Duration clock_;     // what the wall clock is wrong by
+  Duration started_;  // what it was wrong by when the process started
   ByteArray<32> peer_{};
 
   std::unique_ptr<client::Engine> engine_;

@@ -160,6 +160,7 @@ void Net::server_gone() {
 void Net::break_up(Connection& connection, ConnectionId id) {
   if (connection.broken) return;
   connection.broken = true;
+  connection.closing = false;  // either end may still have to find out
   connection.up = {};
   connection.down = {};
   ++resets_;

@@ -2,9 +2,18 @@
 
 namespace godwit::sim {
 
+namespace {
+
+// For the trace: the connection, then three digits for the kind.
+std::uint64_t number_of(ConnectionId id, const proto::Frame& frame) {
+  return id * 1000 + static_cast<std::uint64_t>(frame.kind);
+}
+
+}  // namespace
+
 void Tap::to_server(ConnectionId id, const proto::Frame& frame) {
   Checkers& checkers = life_.checkers;
-  life_.note("frame", "up", static_cast<std::uint64_t>(frame.kind), frame.body);
+  life_.note("frame", "up", number_of(id, frame), frame.body);
   ++life_.statistics.frames;
   checkers.no_plaintext.octets(frame.body, life_.verdict);
   Open& open = open_[id];
@@ -40,7 +49,7 @@ void Tap::to_server(ConnectionId id, const proto::Frame& frame) {
 }
 
 void Tap::to_client(ConnectionId id, const proto::Frame& frame) {
-  life_.note("frame", "down", static_cast<std::uint64_t>(frame.kind), frame.body);
+  life_.note("frame", "down", number_of(id, frame), frame.body);
   ++life_.statistics.frames;
   life_.checkers.no_plaintext.octets(frame.body, life_.verdict);
   Open& open = open_[id];

@@ -137,8 +137,7 @@ void World::break_something(Fault fault) {
     case Fault::kDeviceDies:
     case Fault::kDeviceIsOff:
       device.kill();
-      return life_.timeline.in(fault == Fault::kDeviceDies ? milliseconds(while_.ms / 10) : while_,
-                               [&device] { device.start(); });
+      return device.start_in(fault == Fault::kDeviceDies ? Duration{while_.ms / 10} : while_);
     case Fault::kDeviceDiesBetweenEffects:
       return device.kill_after(static_cast<std::uint32_t>(between(life_.luck, 1, 20)));
     case Fault::kDeviceIsCut:
