@@ -50,8 +50,8 @@ void ShownOnce::history(const Viewer& viewer, const std::vector<TextId>& texts,
       verdict.broken("shown_once", "text " + name_of(id) + " is in the history twice");
     }
   }
-  for (auto at = notified_.lower_bound({viewer, {}});
-       at != notified_.end() && at->first == viewer; ++at) {
+  for (auto at = notified_.lower_bound({viewer, {}}); at != notified_.end() && at->first == viewer;
+       ++at) {
     if (!seen.contains(at->second)) {
       verdict.broken("shown_once", "text " + name_of(at->second) + " was told and is not stored");
     }
@@ -61,8 +61,8 @@ void ShownOnce::history(const Viewer& viewer, const std::vector<TextId>& texts,
 void SenderOrder::follow(Last& last, const Viewer& viewer, const TextId& id, Verdict& verdict) {
   std::uint32_t& before = last[{viewer, Viewer{id.from, id.generation}}];
   if (id.number < before) {
-    verdict.broken("sender_order", "text " + name_of(id) + " follows number " +
-                                       std::to_string(before));
+    verdict.broken("sender_order",
+                   "text " + name_of(id) + " follows number " + std::to_string(before));
   }
   before = std::max(before, id.number);
 }
@@ -100,8 +100,7 @@ void ReceiptsForward::stored(const Viewer& viewer, MessageId id, client::Status 
 void PrekeyOnce::handed_out(const proto::Bundle& bundle, Verdict& verdict) {
   if (!bundle.one_time_prekey) return;
   if (!keys_.insert(bundle.one_time_prekey->key).second) {
-    verdict.broken("prekey_once", "one-time prekey " +
-                                      std::to_string(bundle.one_time_prekey->id) +
+    verdict.broken("prekey_once", "one-time prekey " + std::to_string(bundle.one_time_prekey->id) +
                                       " was handed out twice");
   }
 }
@@ -111,8 +110,8 @@ void SequencesIncrease::delivered(std::uint64_t connection, const Mailbox& mailb
   const EnvelopeId id = delivery.envelope.id;
   const auto [at, fresh] = envelopes_.try_emplace({mailbox, delivery.sequence}, id);
   if (!fresh && at->second != id) {
-    verdict.broken("sequences_increase", "sequence " + std::to_string(delivery.sequence.value) +
-                                             " names two envelopes");
+    verdict.broken("sequences_increase",
+                   "sequence " + std::to_string(delivery.sequence.value) + " names two envelopes");
   }
   Sequence& last = last_[connection];
   if (delivery.sequence <= last) {
@@ -162,12 +161,11 @@ void KeyUsedOnce::submitted(const proto::Parcel& parcel, Verdict& verdict) {
   }
   const auto message = e2e::WhisperMessage::parse(wire);
   if (!message) return;
-  const auto [at, fresh] =
-      ciphertexts_.try_emplace({to_bytes(message->ratchet.wire()), message->counter},
-                               to_bytes(message->ciphertext));
+  const auto [at, fresh] = ciphertexts_.try_emplace(
+      {to_bytes(message->ratchet.wire()), message->counter}, to_bytes(message->ciphertext));
   if (!fresh && !same(at->second, message->ciphertext)) {
-    verdict.broken("key_used_once", "message key " + std::to_string(message->counter) +
-                                        " made two ciphertexts");
+    verdict.broken("key_used_once",
+                   "message key " + std::to_string(message->counter) + " made two ciphertexts");
   }
 }
 

@@ -34,8 +34,8 @@ Result<std::unique_ptr<client::Engine>> Device::engine_from_rows() {
 void Device::load() {
   auto engine = engine_from_rows();
   if (!engine) {
-    return life_.verdict.broken("restore", "an engine cannot load its own rows: " +
-                                               std::string(engine.error().text));
+    return life_.verdict.broken(
+        "restore", "an engine cannot load its own rows: " + std::string(engine.error().text));
   }
   engine_ = std::move(*engine);
   tick_at_ = kNever;
@@ -306,9 +306,8 @@ Result<MessageId> Device::send(std::string_view phone, std::string_view text) {
 void Device::read_all(const Device& from) {
   if (!running() || !engine_->registered()) return;
   life_.note(name_, "reads", from.index_);
-  (void)tell([&](Env& env, client::Effects& out) {
-    return engine_->mark_read(from.phone_, env, out);
-  });
+  (void)tell(
+      [&](Env& env, client::Effects& out) { return engine_->mark_read(from.phone_, env, out); });
 }
 
 // ---- what it knows
@@ -383,7 +382,8 @@ void Device::check_delivered() {
 void Device::check_restore() {
   const auto restored = engine_from_rows();
   if (!restored) return life_.verdict.broken("restore", "an engine cannot load its own rows");
-  for (const client::Engine* engine : {std::as_const(*restored).get(), std::as_const(engine_).get()}) {
+  for (const client::Engine* engine :
+       {std::as_const(*restored).get(), std::as_const(engine_).get()}) {
     ports::MemoryStore wanted;
     const ports::Batch dump = engine->dump();
     if (!wanted.write(std::span(&dump, 1), ports::Durability::kSafe)) continue;

@@ -97,7 +97,7 @@ class Device final : public Net::Client {
   const std::string name_;
   SeededEntropy entropy_;
   Disk disk_;
-  Duration clock_;     // what the wall clock is wrong by
+  Duration clock_;  // what the wall clock is wrong by
   Duration started_;  // what it was wrong by when the process started
   ByteArray<32> peer_{};
 

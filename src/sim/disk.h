@@ -20,7 +20,7 @@ class Disk {
  public:
   struct Weather {
     Duration slowest = milliseconds(3);  // of one group commit or read
-    std::uint32_t failing = 0;           // writes in a thousand
+    std::uint32_t failing = 0;  // writes in a thousand
     bool full = false;
   };
   using Written = std::function<void(Result<void>)>;

@@ -92,7 +92,8 @@ double elapsed(std::chrono::steady_clock::time_point since) {
 }
 
 void progress(const Tally& sum, double seconds) {
-  std::fprintf(stderr, "\r%llu seeds, %.0f/s", static_cast<unsigned long long>(sum.statistics.seeds),
+  std::fprintf(stderr, "\r%llu seeds, %.0f/s",
+               static_cast<unsigned long long>(sum.statistics.seeds),
                static_cast<double>(sum.statistics.seeds) / seconds);
 }
 
@@ -184,13 +185,14 @@ void report(const Options& options, const Tally& sum, double seconds) {
   const double rate = static_cast<double>(s.seeds) / seconds;
   const double hours = static_cast<double>(s.simulated_ms) / 3.6e6;
   if (options.json) {
-    std::printf("{\"seeds\":%llu,\"seconds\":%.2f,\"seeds_per_second\":%.1f,"
-                "\"simulated_hours\":%.2f,\"texts\":%llu,\"frames\":%llu,\"commits\":%llu,"
-                "\"faults\":%llu,\"events\":%llu,\"slowest_heal_ms\":%llu,\"hash\":\"%016llx\","
-                "\"failures\":%llu,\"failed_seed\":%llu,\"checker\":\"%s\"}\n",
-                number(s.seeds), seconds, rate, hours, number(s.composed), number(s.frames),
-                number(s.commits), number(s.faults), number(s.events), number(s.slowest_heal_ms),
-                number(sum.hash), number(sum.failures), number(sum.failed_seed), sum.checker);
+    std::printf(
+        "{\"seeds\":%llu,\"seconds\":%.2f,\"seeds_per_second\":%.1f,"
+        "\"simulated_hours\":%.2f,\"texts\":%llu,\"frames\":%llu,\"commits\":%llu,"
+        "\"faults\":%llu,\"events\":%llu,\"slowest_heal_ms\":%llu,\"hash\":\"%016llx\","
+        "\"failures\":%llu,\"failed_seed\":%llu,\"checker\":\"%s\"}\n",
+        number(s.seeds), seconds, rate, hours, number(s.composed), number(s.frames),
+        number(s.commits), number(s.faults), number(s.events), number(s.slowest_heal_ms),
+        number(sum.hash), number(sum.failures), number(sum.failed_seed), sum.checker);
     return;
   }
   if (options.hash) {
@@ -198,11 +200,13 @@ void report(const Options& options, const Tally& sum, double seconds) {
                 number(sum.hash));
     return;
   }
-  std::printf("%llu seeds in %.1f s (%.0f/s): %.1f simulated hours, %llu texts, %llu frames, "
-              "%llu client commits, %llu faults; slowest to heal %.1f s; hash %016llx\n",
-              number(s.seeds), seconds, rate, hours, number(s.composed), number(s.frames),
-              number(s.commits), number(s.faults), static_cast<double>(s.slowest_heal_ms) / 1000,
-              number(sum.hash));
+  std::printf(
+      "%llu seeds in %.1f s (%.0f/s): %.1f simulated hours, %llu texts, %llu frames, "
+      "%llu client commits, %llu faults; slowest to heal %.1f s; hash %016llx; "
+      "%llu seeds failed\n",
+      number(s.seeds), seconds, rate, hours, number(s.composed), number(s.frames),
+      number(s.commits), number(s.faults), static_cast<double>(s.slowest_heal_ms) / 1000,
+      number(sum.hash), number(sum.failures));
 }
 
 std::optional<Scenario> read_scenario(const std::string& path) {
@@ -286,8 +290,7 @@ int main(int argc, char** argv) {
   report(*options, sum, elapsed(begin));
   if (sum.failures == 0) return 0;
   if (sum.failed_seed != 0) {
-    std::printf("the last lines of seed %llu:\n",
-                static_cast<unsigned long long>(sum.failed_seed));
+    std::printf("the last lines of seed %llu:\n", static_cast<unsigned long long>(sum.failed_seed));
     trace_seed(sum.failed_seed, 40);
     std::printf("replay: sim --seeds %llu --trace\n",
                 static_cast<unsigned long long>(sum.failed_seed));

@@ -14,8 +14,8 @@ ConnectionId Net::connect(DeviceIndex from, Client& client) {
     const auto at = connections_.find(id);
     if (at == connections_.end()) return;
     const bool cut = cut_[at->second.device] > timeline_.now();
-    const bool refused = at->second.broken || !server_->listening() ||
-                         offline_.contains(at->second.device);
+    const bool refused =
+        at->second.broken || !server_->listening() || offline_.contains(at->second.device);
     if (cut || refused || at->second.client == nullptr) {
       timeline_.in(cut ? seconds(5) : Duration{}, [this, id] { tell_client(id); });
       return;
@@ -50,7 +50,8 @@ void Net::to_client(ConnectionId id, const SharedBytes& octets) {
   const auto at = connections_.find(id);
   if (at == connections_.end() || !at->second.open()) return;
   if (chance(entropy_, weather_.resets)) return break_up(at->second, id);
-  if (at->second.down.octets > limits::kSendQueueBytes) return break_up(at->second, id);  // a slow reader
+  if (at->second.down.octets > limits::kSendQueueBytes)
+    return break_up(at->second, id);  // a slow reader
   send(id, at->second.down, false, *octets);
 }
 

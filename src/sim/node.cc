@@ -67,8 +67,7 @@ void Node::kill_after(std::uint32_t outputs, std::function<void()> killed) {
 
 std::uint64_t Node::stored_envelopes() {
   std::uint64_t stored = 0;
-  disk_.rows().each(ports::Space::kQueue,
-                    [&](ByteView, ByteView, ByteView, Instant) { ++stored; });
+  disk_.rows().each(ports::Space::kQueue, [&](ByteView, ByteView, ByteView, Instant) { ++stored; });
   return stored;
 }
 
@@ -163,8 +162,8 @@ void Node::carry(server::Publish publish) {
   const Duration delay = between(life_.luck, Duration{}, weather_.bus_slowest);
   ++bus_messages_;
   tell_later(delay, publish.to.value,
-             [this, octets = share(std::move(publish.message))](
-                 server::Shard& to, Env& env, server::Outputs& out) {
+             [this, octets = share(std::move(publish.message))](server::Shard& to, Env& env,
+                                                                server::Outputs& out) {
                --bus_messages_;
                to.on_bus(*octets, env, out);
              });
@@ -173,8 +172,9 @@ void Node::carry(server::Publish publish) {
 void Node::perform(std::size_t shard, server::SendCode code) {
   const bool sent = !chance(life_.luck, weather_.gateway_failing);
   if (sent && !chance(life_.luck, weather_.code_lost)) {
-    life_.timeline.in(between(life_.luck, seconds(1), seconds(3)),
-                      [this, phone = code.phone, digits = code.code] { code_sent_(phone, digits); });
+    life_.timeline.in(
+        between(life_.luck, seconds(1), seconds(3)),
+        [this, phone = code.phone, digits = code.code] { code_sent_(phone, digits); });
   }
   tell_later(between(life_.luck, milliseconds(1), seconds(1)), shard,
              [sent, token = code.token](server::Shard& to, Env& env, server::Outputs& out) {

@@ -47,8 +47,7 @@ class Line {
   std::uint64_t number(std::string_view what, std::uint64_t most) {
     const std::string digits = at_end() ? std::string() : words_[at_].text;
     std::uint64_t value = 0;
-    const auto [end, error] =
-        std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
     const bool whole = error == std::errc() && end == digits.data() + digits.size();
     if (!whole || digits.empty() || value > most) return expected(what), 0;
     ++at_;
@@ -95,7 +94,7 @@ class Line {
 };
 
 constexpr std::pair<std::string_view, Verb> kActs[] = {
-    {"offline", Verb::kOffline}, {"online", Verb::kOnline},         {"kill", Verb::kKill},
+    {"offline", Verb::kOffline}, {"online", Verb::kOnline},       {"kill", Verb::kKill},
     {"restart", Verb::kRestart}, {"reinstall", Verb::kReinstall}, {"reads", Verb::kReads},
 };
 
@@ -140,9 +139,9 @@ class Parser {
   void wait(Line& line, Step& step) {
     step.verb = Verb::kWait;
     const auto count = static_cast<std::int64_t>(line.number("a number", 1000));
-    const std::string unit = line.word_of(
-        {"second", "seconds", "minute", "minutes", "hour", "hours", "day", "days"},
-        "seconds, minutes, hours or days");
+    const std::string unit =
+        line.word_of({"second", "seconds", "minute", "minutes", "hour", "hours", "day", "days"},
+                     "seconds, minutes, hours or days");
     if (unit.starts_with("second")) step.duration = seconds(count);
     if (unit.starts_with("minute")) step.duration = minutes(count);
     if (unit.starts_with("hour")) step.duration = hours(count);

@@ -129,7 +129,8 @@ std::optional<std::string> ScenarioPlayer::expect(const Step& step) {
       if (await([&] { return world_.node().stored_envelopes() == step.number; })) {
         return std::nullopt;
       }
-      return "expected " + std::to_string(step.number) + " envelopes on the server, but there are " +
+      return "expected " + std::to_string(step.number) +
+             " envelopes on the server, but there are " +
              std::to_string(world_.node().stored_envelopes());
   }
 }

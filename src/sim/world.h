@@ -35,7 +35,8 @@ class World {
   Device& person(std::size_t index) { return *people_[index]; }
   void begin(std::uint16_t shards);
   void pass(Duration time);
-  // Moves time until `done`, at most for `limit`. False: it did not come to pass, or a promise broke.
+  // Moves time until `done`, at most for `limit`. False: it did not come to pass, or a promise
+  // broke.
   bool await(Duration limit, const std::function<bool()>& done);
   // Nobody's process runs for `time`, a day at least; who ran before runs again.
   void all_sleep(Duration time);
