@@ -191,6 +191,11 @@ void Account::acknowledge(const Message& message, Effects& out) {
     static constexpr Error kDetached{Code::kConflict, "the connection lost its place: reconnect"};
     return out.push_back(kick(message.session, kDetached));
   }
+  if (message.verb == Verb::kPing && message.body.size() == 8 &&
+      device->mailbox.push_is_lost(get_be64(message.body))) {
+    static constexpr Error kLost{Code::kUnavailable, "a delivery was lost on the way: reconnect"};
+    return out.push_back(kick(message.session, kLost));
+  }
   ports::Batch commit = batch();
   counters_.acknowledged += device->mailbox.acknowledge({message.number}, commit);
   if (!commit.empty()) {

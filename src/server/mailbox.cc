@@ -67,6 +67,7 @@ std::optional<SessionAddress> Mailbox::attach(SessionAddress session, std::uint6
   session_ = session;
   attachment_ = attachment;
   pushes_ = 0;
+  pushes_reported_ = 0;
   caught_up_ = false;
   acked_ = after;
   read_ = {};
@@ -77,6 +78,12 @@ void Mailbox::erase(Sequence sequence, std::size_t bytes, ports::Batch& commit) 
   commit.erase(ports::Space::kQueue, queue_key(device_, sequence));
   stock_.envelopes -= std::min<std::uint64_t>(stock_.envelopes, 1);
   stock_.bytes -= std::min<std::uint64_t>(stock_.bytes, bytes);
+}
+
+bool Mailbox::push_is_lost(std::uint64_t seen) {
+  const bool lost = seen < pushes_reported_;
+  pushes_reported_ = pushes_;
+  return lost;
 }
 
 std::size_t Mailbox::acknowledge(Sequence up_to, ports::Batch& commit) {

@@ -69,6 +69,9 @@ class Mailbox {
   void on_page(const std::vector<ports::Row>& rows, ports::Batch& commit,
                std::vector<proto::Delivery>& push);
 
+  // The session has seen `seen` pushes by now. True: one that left before the last such report has
+  // not arrived, so it is lost; if no other follows, nobody else notices.
+  bool push_is_lost(std::uint64_t seen);
   // Position of the next push within the attachment, counted from 1 (Message::number).
   std::uint64_t next_push() { return ++pushes_; }
   const Stock& stock() const { return stock_; }
@@ -88,6 +91,7 @@ class Mailbox {
   std::optional<SessionAddress> session_;
   std::uint64_t attachment_ = 0;
   std::uint64_t pushes_ = 0;
+  std::uint64_t pushes_reported_ = 0;  // pushes_ when the session last told what it has seen
 
   std::deque<Sent> unacked_;  // pushed in this attachment
   std::size_t unacked_bytes_ = 0;

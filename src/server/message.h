@@ -22,7 +22,7 @@ enum class Verb : std::uint8_t {
   kAttach = 17,        // from_device; number: the device's cursor
   kDetach = 18,        // the session is gone
   kAck = 19,           // number: sequence
-  kPing = 20,          // number: sequence
+  kPing = 20,          // number: sequence; body: the pushes that the session has seen (be64)
   kLookup = 21,        // body: HandleMac octets; forwarded to the directory as kResolve
   kFetchBundles = 22,  // body: proto::FetchBundles
   kUploadPrekeys = 23,  // body: proto::UploadPrekeys

@@ -143,6 +143,7 @@ void Session::cursor(Verb verb, proto::Frame& frame, Effects& out) {
   Message m = request(verb, frame);
   m.to = user_.octets;
   m.number = body->up_to.value;
+  if (verb == Verb::kPing) put_be64(m.body, pushes_);
   out.push_back(Post{std::move(m)});
 }
 
