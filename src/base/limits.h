@@ -81,7 +81,6 @@ inline constexpr std::size_t kReceiptsPerContact = 256;  // queued; their mailbo
 inline constexpr std::size_t kSubmitsInFlight = 16;  // recipients served at the same time
 inline constexpr std::size_t kLookupsInFlight = 4;
 inline constexpr std::uint32_t kLookupTries = 3;  // then a stranger's message is shown without one
-inline constexpr std::size_t kWaitingCommands = 4;
 inline constexpr std::size_t kHistoryPage = 1000;
 inline constexpr std::size_t kPrivatePrekeys = 1000;  // some are fetched and never used
 inline constexpr Duration kSignedPrekeyLifetime = days(7);

@@ -29,22 +29,21 @@ void Connection::on_attached(Turn& turn) {
   turn.notify(ConnectionChanged{true, {}});
 }
 
-std::vector<Request> Connection::on_disconnected(Turn& turn) {
-  std::vector<Request> lost;
-  for (auto& [id, request] : requests_) lost.push_back(std::move(request));
+void Connection::on_disconnected(Turn& turn) {
   requests_.clear();
   if (phase_ != Phase::kGivenUp) {
     phase_ = Phase::kOffline;
     next_try_ = turn.env.now + std::max(backoff_.next(turn.env.entropy), retry_after_);
   }
-  if (told_online_ || !reason_.empty()) {
-    if (reason_.empty()) reason_ = "the connection was lost";
+  if (told_online_ != false || !reason_.empty()) {
+    if (reason_.empty()) {
+      reason_ = told_online_ ? "the connection was lost" : "the server could not be reached";
+    }
     turn.notify(ConnectionChanged{false, std::move(reason_)});
   }
   told_online_ = false;
   reason_.clear();
   retry_after_ = {};
-  return lost;
 }
 
 void Connection::ask(Request request, Bytes body, Turn& turn) {
@@ -86,15 +85,24 @@ bool Connection::on_tick(Turn& turn) {
     drop("the server did not answer in time", turn);
     return false;
   }
-  if (next_ping_ > turn.env.now) return false;
+  if (!attached() || next_ping_ > turn.env.now) return false;
   next_ping_ = turn.env.now + limits::kPingInterval;
   return true;
+}
+
+void Connection::on_clock_set_back(Instant now) {
+  next_try_ = std::min(next_try_, now + limits::kBackoffMax);
+  next_ping_ = std::min(next_ping_, now + limits::kPingInterval);
+  for (auto& [id, request] : requests_) {
+    request.deadline = std::min(request.deadline, now + limits::kRequestTimeout);
+  }
 }
 
 Instant Connection::deadline() const {
   if (phase_ == Phase::kOffline) return wanted_ ? next_try_ : kNever;
   if (!open()) return kNever;
-  return requests_.empty() ? next_ping_ : std::min(next_ping_, requests_.begin()->second.deadline);
+  const Instant ping = attached() ? next_ping_ : kNever;
+  return requests_.empty() ? ping : std::min(ping, requests_.begin()->second.deadline);
 }
 
 bool Connection::busy() const {

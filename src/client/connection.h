@@ -17,7 +17,6 @@ struct Request {
   proto::Kind kind{};
   UserId user;        // kFetchBundles, kSubmit: whose
   std::string phone;  // kLookup
-  RequestId command = 0;  // kRequestCode, kRegister
   Instant deadline;
 };
 
@@ -32,8 +31,7 @@ class Connection {
 
   void on_connected(Turn& turn);
   void on_attached(Turn& turn);
-  // The requests that will never be answered.
-  std::vector<Request> on_disconnected(Turn& turn);
+  void on_disconnected(Turn& turn);
 
   // Sends a request. Only while open().
   void ask(Request request, Bytes body, Turn& turn);
@@ -48,6 +46,7 @@ class Connection {
 
   // Notices dead connections. True: a ping is due.
   bool on_tick(Turn& turn);
+  void on_clock_set_back(Instant now);
   Instant deadline() const;
   // True while something else than a ping waits for its answer.
   bool busy() const;
@@ -57,7 +56,7 @@ class Connection {
 
   Phase phase_ = Phase::kOffline;
   bool wanted_ = false;
-  bool told_online_ = false;
+  std::optional<bool> told_online_;
   std::string reason_;
   Backoff backoff_{limits::kBackoffFirst, limits::kBackoffMax};
   Instant next_try_;

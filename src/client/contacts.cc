@@ -2,6 +2,12 @@
 
 namespace godwit::client {
 
+std::vector<Contact> Contacts::list() const {
+  std::vector<Contact> out;
+  for (const auto& [user, row] : contacts_) out.push_back(row.contact);
+  return out;
+}
+
 ContactRow* Contacts::find(UserId user) {
   const auto found = contacts_.find(user);
   return found == contacts_.end() ? nullptr : &found->second;

@@ -14,6 +14,7 @@ namespace godwit::client {
 
 class Contacts {
  public:
+  std::vector<Contact> list() const;
   bool knows(UserId user) const { return contacts_.contains(user); }
   ContactRow* find(UserId user);
   const ContactRow* find(std::string_view phone) const;

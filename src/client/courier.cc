@@ -52,9 +52,9 @@ Result<e2e::PrekeyBundle> parse_bundle(const proto::Bundle& in) {
 }  // namespace
 
 void Courier::wake(UserId user) {
-  const auto lane = lanes_.find(user);
-  if (lane != lanes_.end() && (lane->second.asked || lane->second.postponed)) return;
-  ready_.insert(user);
+  Lane& lane = lanes_[user];
+  if (lane.asked || lane.postponed || std::exchange(lane.ready, true)) return;
+  ready_.push_back(user);
 }
 
 void Courier::wake_all() {
@@ -64,13 +64,15 @@ void Courier::wake_all() {
 void Courier::pump(Turn& turn) {
   if (!parts_.connection.attached()) return;
   while (!ready_.empty() && in_flight_ < limits::kSubmitsInFlight) {
-    const UserId user = *ready_.begin();
-    ready_.erase(ready_.begin());
+    const UserId user = ready_.front();
+    ready_.pop_front();
     if (parts_.outbox.queue(user).empty()) {
       lanes_.erase(user);
       continue;
     }
-    serve(user, lanes_[user], turn);
+    Lane& lane = lanes_[user];
+    lane.ready = false;
+    serve(user, lane, turn);
   }
 }
 
@@ -264,6 +266,12 @@ void Courier::on_tick(Turn& turn) {
     lanes_[user].postponed = false;
     wake(user);
   }
+}
+
+void Courier::on_clock_set_back() {
+  std::set<std::pair<Instant, UserId>> due;
+  for (const auto& [at, user] : postponed_) due.insert({Instant{}, user});
+  postponed_ = std::move(due);
 }
 
 Instant Courier::deadline() const {

@@ -6,6 +6,7 @@
 // stored: after a disconnection it starts over from the outbox.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <set>
 
@@ -43,6 +44,7 @@ class Courier {
 
   // Lets the postponed ones try again whose time has come.
   void on_tick(Turn& turn);
+  void on_clock_set_back();
   Instant deadline() const;
 
  private:
@@ -55,6 +57,7 @@ class Courier {
     std::size_t batch = limits::kMaxBatchMessages;
     std::uint32_t conflicts = 0;  // in a row
     bool postponed = false;
+    bool ready = false;  // in ready_
     Backoff backoff{limits::kBackoffFirst, limits::kBackoffMax};
   };
 
@@ -69,7 +72,7 @@ class Courier {
 
   Parts parts_;
   std::map<UserId, Lane> lanes_;
-  std::set<UserId> ready_;
+  std::deque<UserId> ready_;  // in the order they became so; each once
   std::set<std::pair<Instant, UserId>> postponed_;
   std::size_t in_flight_ = 0;
 };

@@ -32,7 +32,7 @@ ports::Batch Engine::dump() const { return state_->dump(); }
 // ---- commands
 
 Result<RequestId> Engine::request_code(std::string_view phone, Env& env, Effects& out) {
-  Turn turn{env};
+  Turn turn = state_->begin(env);
   const auto id = state_->registration.request_code(phone, turn);
   state_->finish(turn, out);
   return id;
@@ -40,7 +40,7 @@ Result<RequestId> Engine::request_code(std::string_view phone, Env& env, Effects
 
 Result<RequestId> Engine::register_account(std::string_view phone, std::string_view code, Env& env,
                                            Effects& out) {
-  Turn turn{env};
+  Turn turn = state_->begin(env);
   const auto id = state_->registration.register_account(phone, code, turn);
   state_->finish(turn, out);
   return id;
@@ -65,7 +65,7 @@ Result<MessageId> Engine::send_text(std::string_view phone, std::string_view tex
   }
   if (!is_utf8(view_of(text))) return fail(Code::kInvalid, "the message is not UTF-8 text");
 
-  Turn turn{env};
+  Turn turn = state_->begin(env);
   const ContactRow* contact = state_->contacts.find(phone);
   const auto id = state_->outbox.add_text(phone, contact, text, turn);
   if (!id) return id;
@@ -81,7 +81,7 @@ Result<MessageId> Engine::send_text(std::string_view phone, std::string_view tex
 Result<void> Engine::mark_read(std::string_view phone, Env& env, Effects& out) {
   const ContactRow* contact = state_->contacts.find(phone);
   if (!contact) return fail(Code::kNotFound, "no conversation with this number");
-  Turn turn{env};
+  Turn turn = state_->begin(env);
   const UserId user = contact->contact.user;
   const std::vector<MessageId> ids = state_->receipts.take_unread(user, turn);
   for (std::span<const MessageId> left = ids; !left.empty();) {
@@ -98,6 +98,8 @@ const Contact* Engine::contact(std::string_view phone) const {
   const ContactRow* row = std::as_const(state_->contacts).find(phone);
   return row ? &row->contact : nullptr;
 }
+
+std::vector<Contact> Engine::contacts() const { return state_->contacts.list(); }
 
 Result<SafetyNumber> Engine::safety_number(std::string_view phone) const {
   const Contact* who = contact(phone);
@@ -126,7 +128,7 @@ Result<void> Engine::set_verified(std::string_view phone, bool verified, Env& en
   if (!contact || contact->contact.identity_key.empty()) {
     return fail(Code::kNotFound, "there is no safety number before the first message");
   }
-  Turn turn{env};
+  Turn turn = state_->begin(env);
   state_->contacts.set_verified(*contact, verified, turn);
   state_->courier.wake(contact->contact.user);
   state_->finish(turn, out);
@@ -136,7 +138,7 @@ Result<void> Engine::set_verified(std::string_view phone, bool verified, Env& en
 // ---- the connection
 
 void Engine::on_connected(Env& env, Effects& out) {
-  Turn turn{env};
+  Turn turn = state_->begin(env);
   state_->connection.on_connected(turn);
   if (registered() && state_->connection.open()) state_->attach(turn);
   if (state_->connection.open()) state_->registration.on_connected(turn);
@@ -144,9 +146,9 @@ void Engine::on_connected(Env& env, Effects& out) {
 }
 
 void Engine::on_disconnected(Env& env, Effects& out) {
-  Turn turn{env};
-  const auto lost = state_->connection.on_disconnected(turn);
-  state_->registration.on_disconnected(lost, turn);
+  Turn turn = state_->begin(env);
+  state_->connection.on_disconnected(turn);
+  state_->registration.on_disconnected(turn);
   state_->connection.want(registered());
   state_->lookups.on_disconnected();
   state_->courier.on_disconnected();
@@ -157,13 +159,13 @@ void Engine::on_disconnected(Env& env, Effects& out) {
 
 void Engine::on_frame(proto::Frame frame, Env& env, Effects& out) {
   if (!state_->connection.open()) return;
-  Turn turn{env};
+  Turn turn = state_->begin(env);
   state_->route(frame, turn);
   state_->finish(turn, out);
 }
 
 void Engine::on_tick(Env& env, Effects& out) {
-  Turn turn{env};
+  Turn turn = state_->begin(env);
   if (state_->connection.on_tick(turn)) {
     state_->connection.ask({.kind = proto::Kind::kPing}, encode(proto::Ping{state_->ledger.cursor}),
                            turn);

@@ -15,7 +15,9 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "base/env.h"
 #include "client/effects.h"
@@ -60,6 +62,8 @@ class Engine {
   Result<void> mark_read(std::string_view phone, Env& env, Effects& out);
   // Contact by number, if one is known: identity, verification state.
   const Contact* contact(std::string_view phone) const;
+  // Everybody known, also those whose number is not.
+  std::vector<Contact> contacts() const;
   // Safety number with that contact (60 digits) and QR payload; kNotFound before first contact.
   Result<SafetyNumber> safety_number(std::string_view phone) const;
   Result<void> set_verified(std::string_view phone, bool verified, Env& env, Effects& out);

@@ -74,6 +74,17 @@ ports::Batch Engine::State::dump() const {
   return batch;
 }
 
+Turn Engine::State::begin(Env& env) {
+  Turn turn{env};
+  if (env.now < latest) {
+    connection.on_clock_set_back(env.now);
+    lookups.on_clock_set_back();
+    courier.on_clock_set_back();
+  }
+  latest = env.now;
+  return turn;
+}
+
 void Engine::State::finish(Turn& turn, Effects& out) {
   for (const UserId user : inbox.take_answered()) courier.wake(user);
   connection.pump(turn);
@@ -129,10 +140,10 @@ void Engine::State::route(proto::Frame& frame, Turn& turn) {
 
 void Engine::State::on_answer(const Request& request, ByteView body, Turn& turn) {
   switch (request.kind) {
-    case Kind::kRequestCode: return registration.on_code_requested(request, turn);
+    case Kind::kRequestCode: return registration.on_code_requested(turn);
     case Kind::kRegister: {
       const auto answer = decode<proto::Registered>(body);
-      if (!answer || !registration.on_registered(request, *answer, turn)) return malformed(turn);
+      if (!answer || !registration.on_registered(*answer, turn)) return malformed(turn);
       connection.want(true);
       return attach(turn);
     }
@@ -162,7 +173,8 @@ void Engine::State::on_error(const Request& request, const proto::ErrorBody& err
   }
   switch (request.kind) {
     case Kind::kRequestCode:
-    case Kind::kRegister: return registration.on_refused(request, error, turn);
+    case Kind::kRegister:
+      return registration.on_refused(error.code, error.text, error.retry_after, turn);
     case Kind::kAttach:
       if (error.code == Code::kUnauthenticated || error.code == Code::kNotFound) {
         return connection.give_up(

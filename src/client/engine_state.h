@@ -22,11 +22,14 @@ struct Engine::State {
   Inbox inbox{
       {registration, keyring, contacts, sessions, receipts, outbox, lookups, connection, ledger}};
   bool uploading = false;  // prekeys are on their way to the server
+  Instant latest;          // the time of the latest event
 
   Result<void> load(const Snapshot& snapshot);
   Result<void> complete();  // after the last load()
   ports::Batch dump() const;
 
+  // Starts an event's turn. Nothing waits longer because the clock was set back.
+  Turn begin(Env& env);
   // Sends what may be sent, then emits the turn: one Commit, then everything else.
   void finish(Turn& turn, Effects& out);
 

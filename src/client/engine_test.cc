@@ -11,45 +11,6 @@ namespace {
 
 using proto::Frame;
 using proto::Kind;
-using Texts = std::vector<std::string>;
-
-constexpr const char* kAlice = "+33611111111";
-constexpr const char* kBob = "+33622222222";
-
-// Alice and Bob, registered and connected.
-class Conversation : public testing::Test {
- protected:
-  void SetUp() override {
-    alice.enroll();
-    bob.enroll();
-  }
-  // Answers the next `times` requests of a kind with an error.
-  void refuse(Kind kind, proto::ErrorBody error, int times) {
-    world.refuse = [=](const Frame& frame) mutable -> std::optional<proto::ErrorBody> {
-      if (frame.kind != kind || times == 0) return std::nullopt;
-      --times;
-      return error;
-    };
-  }
-  // Puts a ciphertext of the attacker's choice into Bob's mailbox, as if from Alice.
-  void inject(Bytes ciphertext, proto::CiphertextType type, DeviceId device = {1}) {
-    auto& account = world.account(kBob);
-    SeededEntropy entropy(++account.last_sequence);
-    account.mailbox.push_back({Sequence{account.last_sequence},
-                               {EnvelopeId::random(entropy), world.account(kAlice).user, device,
-                                type, std::move(ciphertext), world.now}});
-    world.push(account, account.last_sequence - 1);
-    world.settle();
-  }
-  Result<void> verify(Device& device, std::string_view phone, bool verified) {
-    return device.run(
-        [&](Engine& e, Env& at, Effects& out) { return e.set_verified(phone, verified, at, out); });
-  }
-
-  World world;
-  Device& alice = world.add(kAlice);
-  Device& bob = world.add(kBob);
-};
 
 TEST(Engine, RefusesBeforeRegistration) {
   World world;
@@ -79,6 +40,7 @@ TEST(Engine, ACommandWithoutServerFailsWithAnEvent) {
   EXPECT_EQ(alice.events<Failed>()[0].code, Code::kUnavailable);
   EXPECT_FALSE(alice.engine().busy());
   EXPECT_EQ(alice.engine().deadline(), kNever);
+  EXPECT_EQ(alice.events<ConnectionChanged>()[0].reason, "the server could not be reached");
 }
 
 TEST(Engine, AsksForACodeAndRegisters) {
@@ -147,73 +109,6 @@ TEST_F(Conversation, BothSidesTalkAtOnce) {
   EXPECT_EQ(bob.engine().counters().undecryptable, 0u);
 }
 
-TEST_F(Conversation, RefusesWhatCannotBeSent) {
-  Env env = alice.env();
-  Effects out;
-  auto code = [&](std::string_view to, std::string_view text) {
-    return alice.engine().send_text(to, text, {}, env, out).error().code;
-  };
-  EXPECT_EQ(code("12345", "x"), Code::kInvalid);
-  EXPECT_EQ(code(kAlice, "x"), Code::kInvalid);
-  EXPECT_EQ(code(kBob, ""), Code::kInvalid);
-  EXPECT_EQ(code(kBob, "\xc3"), Code::kInvalid);
-  EXPECT_EQ(code(kBob, std::string(limits::kMaxText + 1, 'x')), Code::kTooLarge);
-  EXPECT_TRUE(out.empty());
-}
-
-TEST_F(Conversation, TheLongestTextArrives) {
-  const std::string text(limits::kMaxText, 'x');
-  alice.send(kBob, text);
-  alice.run([&](Engine& e, Env& at, Effects& out) {
-    return e.send_text(kBob, "", {.allow_empty = true}, at, out);
-  });
-  world.settle();
-  EXPECT_EQ(bob.history(kAlice), (Texts{text, ""}));
-}
-
-TEST_F(Conversation, ANumberWithoutAccountFails) {
-  alice.send("+33699999999", "anybody?");
-  world.settle();
-  ASSERT_EQ(alice.events<StatusChanged>().size(), 1u);
-  EXPECT_EQ(alice.events<StatusChanged>()[0].status, Status::kFailed);
-  EXPECT_EQ(alice.events<StatusChanged>()[0].failure, "+33699999999 has no account on this server");
-  EXPECT_FALSE(alice.engine().busy());
-}
-
-TEST_F(Conversation, OfflineMessagesLeaveAtTheNextConnectionInOrder) {
-  alice.reachable = false;
-  alice.disconnect();
-  world.settle();
-  Texts want;
-  for (int i = 0; i < 300; ++i) {
-    want.push_back(std::to_string(i));
-    alice.send(kBob, want.back());
-  }
-  world.settle();
-  EXPECT_EQ(alice.engine().outbox_size(), 300u);
-  alice.crash();
-  EXPECT_EQ(alice.engine().outbox_size(), 300u);
-  alice.reachable = true;
-  world.pass(minutes(2));
-  EXPECT_EQ(bob.history(kAlice), want);
-  EXPECT_LE(world.asked(Kind::kSubmit), 10u);  // batches, and Bob's receipts
-}
-
-TEST_F(Conversation, ALostAnswerRepeatsNothing) {
-  int lost = 0;
-  world.lose_answer = [&](const Frame& frame) {
-    return frame.kind == Kind::kSubmit && ++lost == 1;
-  };
-  alice.send(kBob, "once");
-  world.settle();
-  EXPECT_EQ(bob.history(kAlice), Texts{"once"});
-  alice.send(kBob, "twice");
-  world.pass(minutes(1));
-  EXPECT_EQ(bob.history(kAlice), (Texts{"once", "twice"}));
-  EXPECT_EQ(bob.engine().counters().duplicates, 1u);
-  EXPECT_EQ(alice.history(kBob), (Texts{"once (delivered)", "twice (delivered)"}));
-}
-
 TEST(Engine, CrashesBetweenAnyTwoEffectsLoseAndRepeatNothing) {
   for (const bool sender : {true, false}) {
     for (std::uint64_t at = 1;; ++at) {
@@ -256,40 +151,6 @@ TEST(Engine, CrashesBetweenAnyTwoEffectsLoseAndRepeatNothing) {
   }
 }
 
-TEST_F(Conversation, RetriesWhatIsRefusedForNow) {
-  for (const Code code : {Code::kFull, Code::kRateLimited, Code::kUnavailable}) {
-    refuse(Kind::kSubmit, {code, "later", seconds(30)}, 1);
-    const auto before = world.asked(Kind::kSubmit);
-    const auto name = std::string(code_name(code));
-    alice.send(kBob, name);
-    world.pass(seconds(29));
-    EXPECT_EQ(world.asked(Kind::kSubmit), before + 1) << name;
-    world.pass(seconds(40));
-    EXPECT_EQ(bob.history(kAlice).back(), name);
-  }
-}
-
-TEST_F(Conversation, OneRefusedMessageDoesNotHoldUpTheOthers) {
-  alice.send(kBob, "first");
-  world.settle();
-  alice.disconnect();
-  for (int i = 0; i < 6; ++i) alice.send(kBob, std::string(i == 3 ? 3000 : 1, 'x'));
-  world.refuse = [](const Frame& frame) -> std::optional<proto::ErrorBody> {
-    if (frame.kind != Kind::kSubmit) return std::nullopt;
-    const auto submit = decode<proto::Submit>(frame.body);
-    for (const auto& message : submit->messages) {
-      if (message.parcels[0].ciphertext.size() > 3000) {
-        return proto::ErrorBody{Code::kTooLarge, "too large"};
-      }
-    }
-    return std::nullopt;
-  };
-  world.pass(minutes(1));
-  EXPECT_EQ(bob.history(kAlice).size(), 6u);
-  EXPECT_EQ(alice.history(kBob)[4], std::string(3000, 'x') + " (failed)");
-  EXPECT_FALSE(alice.engine().busy());
-}
-
 TEST_F(Conversation, ADeadConnectionIsNoticed) {
   world.swallow = [](const Frame& frame) { return frame.kind == Kind::kSubmit; };
   alice.send(kBob, "hello?");
@@ -300,153 +161,6 @@ TEST_F(Conversation, ADeadConnectionIsNoticed) {
   const auto changes = alice.events<ConnectionChanged>();
   ASSERT_EQ(changes.size(), 3u);
   EXPECT_EQ(changes[1].reason, "the server did not answer in time");
-}
-
-TEST_F(Conversation, ANewPhoneIsToldAndServed) {
-  alice.send(kBob, "to the old phone");
-  world.settle();
-  Device& phone = world.add(kBob);
-  bob.reachable = false;
-  bob.disconnect();
-  phone.enroll();
-  alice.send(kBob, "to the new phone");
-  world.settle();
-  EXPECT_EQ(phone.history(kAlice), Texts{"to the new phone"});
-  EXPECT_EQ(alice.events<IdentityChanged>().size(), 1u);
-  EXPECT_EQ(alice.history(kBob).back(), "to the new phone (delivered)");
-  phone.send(kAlice, "hi");
-  world.settle();
-  EXPECT_EQ(alice.history(kBob).back(), "hi");
-}
-
-TEST_F(Conversation, AVerifiedPersonsNewKeyWaitsForConsent) {
-  alice.send(kBob, "one");
-  world.settle();
-  const auto before = alice.engine().safety_number(kBob);
-  ASSERT_TRUE(before && verify(alice, kBob, true));
-  EXPECT_EQ(before->digits, bob.engine().safety_number(kAlice)->digits);
-  EXPECT_EQ(before->digits.size(), 71u);
-  EXPECT_TRUE(alice.engine().safety_number(kBob)->verified);
-
-  Device& phone = world.add(kBob);
-  bob.reachable = false;
-  bob.disconnect();
-  phone.enroll();
-  alice.send(kBob, "two");
-  world.pass(hours(1));
-  EXPECT_TRUE(phone.history(kAlice).empty());
-  EXPECT_EQ(alice.history(kBob).back(), "two (queued)");
-  EXPECT_EQ(alice.events<IdentityChanged>().size(), 1u);
-  EXPECT_FALSE(alice.engine().safety_number(kBob)->verified);
-  EXPECT_NE(alice.engine().safety_number(kBob)->digits, before->digits);
-
-  alice.crash();  // the hold is stored
-  phone.send(kAlice, "it is me");
-  world.pass(hours(1));
-  EXPECT_EQ(alice.history(kBob).back(), "it is me");
-  EXPECT_TRUE(phone.events<MessageReceived>().empty());
-
-  ASSERT_TRUE(verify(alice, kBob, false));
-  world.pass(minutes(1));
-  EXPECT_EQ(phone.events<MessageReceived>().size(), 1u);
-  EXPECT_EQ(alice.events<IdentityChanged>().size(), 1u);
-}
-
-TEST_F(Conversation, PoisonNeverWedgesTheQueue) {
-  alice.send(kBob, "before");
-  world.settle();
-  inject({}, proto::CiphertextType::kWhisper);
-  inject(Bytes(500, 0x34), proto::CiphertextType::kPrekey);
-  inject(Bytes(500, 0x34), proto::CiphertextType::kWhisper);
-  inject(Bytes(10, 1), proto::CiphertextType::kPlain);
-  inject(Bytes(10, 1), static_cast<proto::CiphertextType>(200));
-  inject(Bytes(10, 1), proto::CiphertextType::kWhisper, DeviceId{0});
-  inject(Bytes(10, 1), proto::CiphertextType::kWhisper, DeviceId{200});
-  EXPECT_EQ(bob.engine().counters().undecryptable, 7u);
-  EXPECT_TRUE(world.account(kBob).mailbox.empty());
-  alice.send(kBob, "after");
-  world.settle();
-  EXPECT_EQ(bob.history(kAlice), (Texts{"before", "after"}));
-}
-
-TEST_F(Conversation, NoFrameOfTheServerBreaksTheEngine) {
-  alice.send(kBob, "x");
-  world.settle();
-  SeededEntropy noise(5);
-  for (int i = 0; i < 1000; ++i) {
-    Bytes body(noise.below(40));
-    noise.fill(body);
-    Frame frame{static_cast<Kind>(noise.below(70)), noise.below(30), std::move(body)};
-    if (i % 3 == 0) frame.kind = i % 2 == 0 ? Kind::kOk : Kind::kError;
-    if (!alice.connected) world.pass(minutes(2));
-    alice.receive(std::move(frame));
-    world.settle();
-  }
-  world.pass(minutes(2));
-  alice.send(kBob, "still here");
-  world.pass(minutes(2));
-  EXPECT_EQ(bob.history(kAlice).back(), "still here");
-}
-
-TEST(Engine, AStrangersNumberIsConfirmedFirst) {
-  World fresh;
-  Device& a = fresh.add(kAlice);
-  Device& b = fresh.add(kBob);
-  a.enroll();
-  b.enroll();
-  int lookups = 0;
-  fresh.refuse = [&](const Frame& frame) -> std::optional<proto::ErrorBody> {
-    if (frame.kind != Kind::kLookup || ++lookups != 2) return std::nullopt;
-    return proto::ErrorBody{Code::kUnavailable, "later", seconds(5)};
-  };
-  a.send(kBob, "one");
-  a.send(kBob, "two");
-  fresh.settle();
-  EXPECT_TRUE(b.events<MessageReceived>().empty());
-  EXPECT_TRUE(b.engine().busy());
-  fresh.pass(seconds(10));
-  EXPECT_EQ(b.history(kAlice), (Texts{"one", "two"}));
-  EXPECT_EQ(lookups, 3);
-}
-
-TEST(Engine, AStrangerIsShownWithoutNumberWhenTheDirectoryWillNotSay) {
-  World fresh;
-  Device& a = fresh.add(kAlice);
-  Device& b = fresh.add(kBob);
-  a.enroll();
-  b.enroll();
-  int lookups = 0;
-  fresh.refuse = [&](const Frame& frame) -> std::optional<proto::ErrorBody> {
-    if (frame.kind != Kind::kLookup || ++lookups != 2) return std::nullopt;
-    return proto::ErrorBody{Code::kRateLimited, "tomorrow", hours(24)};
-  };
-  a.send(kBob, "one");
-  fresh.settle();
-  ASSERT_EQ(b.events<MessageReceived>().size(), 1u);
-  EXPECT_EQ(b.events<MessageReceived>()[0].message.phone, "");
-  EXPECT_EQ(b.engine().contact(kAlice), nullptr);
-  a.send(kBob, "two");
-  fresh.settle();
-  EXPECT_EQ(b.history(kAlice), (Texts{"one", "two"}));  // asked again, and told
-}
-
-TEST(Engine, AClaimedNumberThatIsAnotherPersonsIsNotBelieved) {
-  World fresh;
-  Device& mallory = fresh.add(kAlice);
-  Device& b = fresh.add(kBob);
-  mallory.enroll();
-  b.enroll();
-  SeededEntropy entropy(9);
-  mallory.send(kBob, "I am Alice");
-  int steps = 0;
-  while (fresh.asked(Kind::kSubmit) == 0 && ++steps < 1000) mallory.step();
-  // The directory: the number is somebody else's by now.
-  const UserId sender = mallory.engine().profile().user;
-  fresh.account(kAlice).user = UserId::random(entropy);
-  fresh.settle();
-  ASSERT_EQ(b.events<MessageReceived>().size(), 1u);
-  EXPECT_EQ(b.events<MessageReceived>()[0].message.phone, "");
-  EXPECT_EQ(b.events<MessageReceived>()[0].message.chat, sender);
 }
 
 TEST_F(Conversation, PrekeysAreToppedUpAndTheSignedOneRotated) {
@@ -488,44 +202,6 @@ TEST_F(Conversation, ClosingIsObeyed) {
   EXPECT_FALSE(bob.connected);
   world.pass(minutes(3));
   EXPECT_TRUE(bob.connected);
-}
-
-TEST_F(Conversation, AReceiptThatOvertakesTheAnswerIsNotLost) {
-  int lost = 0;
-  world.lose_answer = [&](const Frame& frame) {
-    return frame.kind == Kind::kSubmit && ++lost == 1;
-  };
-  alice.send(kBob, "fast");
-  world.settle();  // Bob's receipt is here, the server's answer is not
-  EXPECT_EQ(alice.history(kBob), Texts{"fast (queued)"});
-  alice.crash();
-  world.pass(minutes(1));
-  EXPECT_EQ(alice.history(kBob), Texts{"fast (delivered)"});
-}
-
-TEST_F(Conversation, HistoryIsReadInPages) {
-  for (int i = 0; i < 25; ++i) alice.send(kBob, std::to_string(i));
-  world.settle();
-  const UserId chat = alice.engine().contact(kBob)->user;
-  Texts seen;
-  Bytes before;
-  int pages = 0;
-  do {
-    const auto page = read_history(alice.store, chat, before, 10);
-    ASSERT_TRUE(page);
-    Texts texts;
-    for (const auto& message : page->messages) {
-      texts.push_back(message.text);
-      EXPECT_EQ(message.status, Status::kDelivered);
-    }
-    seen.insert(seen.begin(), texts.begin(), texts.end());
-    before = page->before;
-    ++pages;
-  } while (!before.empty());
-  ASSERT_EQ(seen.size(), 25u);
-  EXPECT_EQ(seen.front(), "0");
-  EXPECT_EQ(seen.back(), "24");
-  EXPECT_EQ(pages, 3);
 }
 
 TEST_F(Conversation, AThousandMessages) {

@@ -23,7 +23,11 @@ class Lookups {
   void postpone(const std::string& phone, Duration retry_after, Turn& turn);
   void on_answer() { backoff_.reset(); }
   void on_disconnected();
-  Instant deadline() const { return queue_.empty() ? kNever : retry_at_; }
+  void on_clock_set_back() { retry_at_ = {}; }
+  Instant deadline() const {
+    const bool waits = !queue_.empty() && asked_.size() < limits::kLookupsInFlight;
+    return waits ? retry_at_ : kNever;
+  }
 
  private:
   Connection& connection_;

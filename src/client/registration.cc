@@ -8,6 +8,7 @@ Result<RequestId> Registration::request_code(std::string_view phone, Turn& turn)
   if (!is_phone(phone)) {
     return fail(Code::kInvalid, "write the number as +, country code and number, digits only");
   }
+  GODWIT_TRY(free());
   return submit(proto::Kind::kRequestCode, encode(proto::RequestCode{std::string(phone)}), turn);
 }
 
@@ -22,9 +23,7 @@ Result<RequestId> Registration::register_account(std::string_view phone, std::st
   if (code.size() != 6 || code.find_first_not_of("0123456789") != std::string_view::npos) {
     return fail(Code::kInvalid, "a verification code has six digits");
   }
-  if (waiting_.size() >= limits::kWaitingCommands) {
-    return fail(Code::kFull, "wait for the answers to earlier requests");
-  }
+  GODWIT_TRY(free());
   if (row_.phone != phone || !keyring_.ready()) {
     keyring_.generate(turn);
     ProfileRow row{.phone = std::string(phone)};
@@ -42,12 +41,14 @@ Result<RequestId> Registration::register_account(std::string_view phone, std::st
   return submit(proto::Kind::kRegister, encode(body), turn);
 }
 
-Result<RequestId> Registration::submit(proto::Kind kind, Bytes body, Turn& turn) {
-  if (waiting_.size() >= limits::kWaitingCommands) {
-    return fail(Code::kFull, "wait for the answers to earlier requests");
-  }
-  const RequestId id = next_command_++;
-  waiting_.push_back({{.kind = kind, .command = id}, std::move(body)});
+Result<void> Registration::free() const {
+  if (!waiting()) return {};
+  return fail(Code::kUnavailable, "wait for the answer to the request before this one");
+}
+
+RequestId Registration::submit(proto::Kind kind, Bytes body, Turn& turn) {
+  command_ = {next_command_++, kind, std::move(body)};
+  const RequestId id = command_->id;
   if (connection_.open()) {
     on_connected(turn);
   } else {
@@ -57,33 +58,20 @@ Result<RequestId> Registration::submit(proto::Kind kind, Bytes body, Turn& turn)
 }
 
 void Registration::on_connected(Turn& turn) {
-  for (Command& command : waiting_) {
-    ++asked_;
-    connection_.ask(std::move(command.request), std::move(command.body), turn);
-  }
-  waiting_.clear();
+  if (command_) connection_.ask({.kind = command_->kind}, std::move(command_->body), turn);
 }
 
-void Registration::on_disconnected(const std::vector<Request>& lost, Turn& turn) {
-  const auto refuse = [&](RequestId command) {
-    if (command == 0) return;
-    turn.notify(Failed{command, Code::kUnavailable, "the server could not be reached; try again",
-                       Duration{}});
-  };
-  for (const Request& request : lost) refuse(request.command);
-  for (const Command& command : waiting_) refuse(command.request.command);
-  waiting_.clear();
-  asked_ = 0;
+void Registration::on_disconnected(Turn& turn) {
+  if (!command_) return;
+  on_refused(Code::kUnavailable, "the server could not be reached; try again", {}, turn);
 }
 
-void Registration::on_code_requested(const Request& request, Turn& turn) {
-  --asked_;
-  turn.notify(CodeRequested{request.command});
+void Registration::on_code_requested(Turn& turn) {
+  turn.notify(CodeRequested{command_->id});
+  command_.reset();
 }
 
-bool Registration::on_registered(const Request& request, const proto::Registered& answer,
-                                 Turn& turn) {
-  --asked_;
+bool Registration::on_registered(const proto::Registered& answer, Turn& turn) {
   if (answer.user.is_nil() || answer.device.value == 0) return false;
   ProfileRow row = row_;
   row.user = answer.user;
@@ -92,13 +80,15 @@ bool Registration::on_registered(const Request& request, const proto::Registered
   adopt(std::move(row));
   keyring_.on_uploaded(turn);
   turn.put(Space::kProfile, row_key('P'), encode(row_));
-  turn.notify(Registered{request.command});
+  turn.notify(Registered{command_->id});
+  command_.reset();
   return true;
 }
 
-void Registration::on_refused(const Request& request, const proto::ErrorBody& error, Turn& turn) {
-  --asked_;
-  turn.notify(Failed{request.command, error.code, error.text, clamped(error.retry_after)});
+void Registration::on_refused(Code code, const std::string& text, Duration retry_after,
+                              Turn& turn) {
+  turn.notify(Failed{command_->id, code, text, clamped(retry_after)});
+  command_.reset();
 }
 
 void Registration::adopt(ProfileRow row) {

@@ -4,8 +4,6 @@
 // the answer was lost: the server takes the same keys from the same connection key twice.
 #pragma once
 
-#include <deque>
-
 #include "client/connection.h"
 #include "client/keyring.h"
 
@@ -20,29 +18,32 @@ class Registration {
   const Profile& profile() const { return profile_; }
   std::uint32_t stream() const { return row_.stream; }
 
+  // One command at a time; kUnavailable while one waits for its answer.
   Result<RequestId> request_code(std::string_view phone, Turn& turn);
   Result<RequestId> register_account(std::string_view phone, std::string_view code, Turn& turn);
   // True while a command waits for a connection or an answer.
-  bool waiting() const { return !waiting_.empty() || asked_ != 0; }
+  bool waiting() const { return command_.has_value(); }
 
-  // Sends what waits.
+  // Sends the command that waits.
   void on_connected(Turn& turn);
-  // Commands have nobody to answer them any more.
-  void on_disconnected(const std::vector<Request>& lost, Turn& turn);
-  void on_code_requested(const Request& request, Turn& turn);
+  // Nobody will answer it any more.
+  void on_disconnected(Turn& turn);
+  void on_code_requested(Turn& turn);
   // False: the answer is unusable.
-  bool on_registered(const Request& request, const proto::Registered& answer, Turn& turn);
-  void on_refused(const Request& request, const proto::ErrorBody& error, Turn& turn);
+  bool on_registered(const proto::Registered& answer, Turn& turn);
+  void on_refused(Code code, const std::string& text, Duration retry_after, Turn& turn);
 
   Result<void> load(const ports::Row& row);
   void store_all(ports::Batch& batch) const;
 
  private:
   struct Command {
-    Request request;
+    RequestId id = 0;
+    proto::Kind kind{};
     Bytes body;
   };
-  Result<RequestId> submit(proto::Kind kind, Bytes body, Turn& turn);
+  Result<void> free() const;
+  RequestId submit(proto::Kind kind, Bytes body, Turn& turn);
   void adopt(ProfileRow row);
 
   Keyring& keyring_;
@@ -50,8 +51,7 @@ class Registration {
   ProfileRow row_;
   Profile profile_;
   RequestId next_command_ = 1;
-  std::deque<Command> waiting_;
-  std::size_t asked_ = 0;
+  std::optional<Command> command_;
 };
 
 }  // namespace godwit::client

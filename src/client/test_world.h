@@ -102,7 +102,9 @@ class World {
   void push(Account& account, std::uint64_t after);
   std::uint64_t asked(proto::Kind kind) { return asked_[kind]; }
 
-  // Consulted first: an error here is the answer.
+  // Consulted first: a frame here is the answer.
+  std::function<std::optional<proto::Frame>(const proto::Frame&)> reply;
+  // Then: an error here is the answer.
   std::function<std::optional<proto::ErrorBody>(const proto::Frame&)> refuse;
   std::function<bool(const proto::Frame&)> swallow;      // true: no answer, nothing happens
   std::function<bool(const proto::Frame&)> lose_answer;  // true: it happens, nobody hears
@@ -119,6 +121,46 @@ class World {
   std::map<std::string, Account, std::less<>> accounts_;
   std::map<proto::Kind, std::uint64_t> asked_;
   SeededEntropy entropy_{77};
+};
+
+using Texts = std::vector<std::string>;
+
+inline constexpr const char* kAlice = "+33611111111";
+inline constexpr const char* kBob = "+33622222222";
+
+// Alice and Bob, registered and connected.
+class Conversation : public testing::Test {
+ protected:
+  void SetUp() override {
+    alice.enroll();
+    bob.enroll();
+  }
+  // Answers the next `times` requests of a kind with an error.
+  void refuse(proto::Kind kind, proto::ErrorBody error, int times) {
+    world.refuse = [=](const proto::Frame& frame) mutable -> std::optional<proto::ErrorBody> {
+      if (frame.kind != kind || times == 0) return std::nullopt;
+      --times;
+      return error;
+    };
+  }
+  // Puts a ciphertext of the attacker's choice into Bob's mailbox, as if from Alice.
+  void inject(Bytes ciphertext, proto::CiphertextType type, DeviceId device = {1}) {
+    auto& account = world.account(kBob);
+    SeededEntropy entropy(++account.last_sequence);
+    account.mailbox.push_back({Sequence{account.last_sequence},
+                               {EnvelopeId::random(entropy), world.account(kAlice).user, device,
+                                type, std::move(ciphertext), world.now}});
+    world.push(account, account.last_sequence - 1);
+    world.settle();
+  }
+  Result<void> verify(Device& device, std::string_view phone, bool verified) {
+    return device.run(
+        [&](Engine& e, Env& at, Effects& out) { return e.set_verified(phone, verified, at, out); });
+  }
+
+  World world;
+  Device& alice = world.add(kAlice);
+  Device& bob = world.add(kBob);
 };
 
 }  // namespace godwit::client

@@ -198,13 +198,16 @@ void World::gone(Device& device) {
 void World::serve(Device& device, const Frame& frame) {
   ++asked_[frame.kind];
   if (swallow && swallow(frame)) return;
+  if (reply) {
+    if (auto made = reply(frame)) return device.receive(std::move(*made));
+  }
   if (refuse) {
     if (const auto error = refuse(frame)) {
       return device.receive(proto::make_frame(Kind::kError, frame.id, *error));
     }
   }
-  auto reply = answer(device, frame);
-  if (reply && !(lose_answer && lose_answer(frame))) device.receive(std::move(*reply));
+  auto usual = answer(device, frame);
+  if (usual && !(lose_answer && lose_answer(frame))) device.receive(std::move(*usual));
   if (frame.kind == Kind::kAttach) {
     if (Account* own = account_at(device)) push(*own, 0);
   }
