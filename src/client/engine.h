@@ -3,7 +3,8 @@
 // It is told what happened (a command of the person, a frame of the server, the time) and appends
 // what must happen to `out`. A Commit gates every later effect (commit rule): a ciphertext leaves
 // only after the ratchet that made it is stored, a message is shown and acknowledged only after it
-// is stored. If a commit fails, the keeper drops the later effects and loads a new Engine.
+// is stored. Every call ends in at most one Commit, and its other effects follow it. If a commit
+// fails, the keeper drops the later effects, closes the connection and loads a new Engine.
 //
 // Invariants, checked by sim/:
 //   * a message is shown exactly once, in its sender's order;
@@ -42,7 +43,8 @@ class Engine {
 
   // ---- commands. Each reports at once what it can refuse at once (kInvalid, kTooLarge, …).
 
-  // Asks for a verification code; needs a connection: fails with kUnavailable without one.
+  // Asks for a verification code, on a connection of its own making: Event::CodeRequested, or
+  // Event::Failed, kUnavailable when the server cannot be reached. One such command at a time.
   Result<RequestId> request_code(std::string_view phone, Env& env, Effects& out);
   // Creates identity, prekeys and the account. Answer: Event::Registered or Event::Failed.
   Result<RequestId> register_account(std::string_view phone, std::string_view code, Env& env,
@@ -66,6 +68,8 @@ class Engine {
   std::vector<Contact> contacts() const;
   // Safety number with that contact (60 digits) and QR payload; kNotFound before first contact.
   Result<SafetyNumber> safety_number(std::string_view phone) const;
+  // Notes that the owner has compared the safety number (or takes it back). Accepts a key that
+  // waits as Contact::new_identity_key, and lets the messages go that it held up.
   Result<void> set_verified(std::string_view phone, bool verified, Env& env, Effects& out);
 
   // ---- the connection. The engine asks for it with Connect and is told how it goes.
