@@ -17,9 +17,7 @@ class Chunked {
     CHECK(index < size_);
     return chunks_[index / kChunk][index % kChunk];
   }
-  const T& operator[](std::uint32_t index) const {
-    return const_cast<Chunked&>(*this)[index];
-  }
+  const T& operator[](std::uint32_t index) const { return const_cast<Chunked&>(*this)[index]; }
   // Adds default elements until there are `size`; never shrinks.
   void grow(std::uint32_t size) {
     while (chunks_.size() * kChunk < size) chunks_.push_back(std::make_unique<T[]>(kChunk));

@@ -30,7 +30,7 @@ std::unexpected<Error> listen_error(int error) {
     case EADDRINUSE:
       return fail(Code::kConflict, "the port is in use: stop the other program or pick a port");
     case EACCES:
-      return fail(Code::kForbidden, "ports below 1024 need CAP_NET_BIND_SERVICE: pick a higher one");
+      return fail(Code::kForbidden, "ports below 1024 need CAP_NET_BIND_SERVICE: pick another");
     case EADDRNOTAVAIL:
       return fail(Code::kIo, "this machine has no such address: use 127.0.0.1, 0.0.0.0 or its own");
     default: return fail(Code::kIo, "the operating system refuses to listen there");
@@ -145,8 +145,7 @@ void Tcp::on_ready(std::uint32_t index, std::uint32_t generation, std::uint32_t 
   if (slot == nullptr || slot->state == State::kDead) return;
   if (slot->state == State::kConnecting) return finish_connect(conn, *slot);
   if ((events & EPOLLOUT) != 0) flush(conn, *slot);
-  if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR | EPOLLRDHUP)) != 0 &&
-      slot->state != State::kDead) {
+  if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR | EPOLLRDHUP)) != 0 && slot->state != State::kDead) {
     read_some(conn, *slot);
   }
 }
@@ -197,8 +196,7 @@ void Tcp::read_some(Conn conn, Slot& slot) {
     return;
   }
   if (got == 0) {
-    return drop(conn, slot,
-                slot.state == State::kOpen ? CloseReason::kPeer : CloseReason::kLocal);
+    return drop(conn, slot, slot.state == State::kOpen ? CloseReason::kPeer : CloseReason::kLocal);
   }
   if (slot.state == State::kOpen) {
     offer(conn, slot, ByteView(scratch_).first(static_cast<std::size_t>(got)));
