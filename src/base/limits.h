@@ -37,6 +37,11 @@ inline constexpr std::size_t kMaxValue = 4 * 1024 * 1024;  // four of the larges
 // ---- between shards (ports/bus.h)
 inline constexpr std::size_t kBusQueue = 65536;  // messages to one shard; more are dropped
 
+// ---- what waits for the store and the gateway, for all shards of a process
+inline constexpr std::size_t kStoreQueueJobs = 65536;  // beyond: kUnavailable, clients retry
+inline constexpr std::size_t kStoreQueueBytes = 64 * 1024 * 1024;  // a second of a busy disk
+inline constexpr std::size_t kCodeQueue = 1024;
+
 // ---- registration
 inline constexpr Duration kCodeLifetime = minutes(10);
 inline constexpr std::uint32_t kCodeAttempts = 5;   // 5 of 10^6 guesses per code

@@ -1,0 +1,154 @@
+// ServerLoop: one thread with one shard and its share of the connections.
+//
+// It moves octets between sockets and frames, and performs what the shard asks for, in order. It
+// reads no frame's body and decides nothing that a shard could.
+//
+// What a turn leads to leaves at its end: one write per connection with all of its frames, one
+// submission to the store, one hand-over to each other shard.
+//
+// A SessionId is (shard + 1) << 54 | index << 32 | generation of the connection. All but what says
+// otherwise belongs to the loop's thread.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "crypto/system_entropy.h"
+#include "io/tcp.h"
+#include "runtime/code_courier.h"
+#include "runtime/connection.h"
+#include "runtime/store_worker.h"
+#include "server/shard.h"
+
+namespace godwit::runtime {
+
+class ServerLoop;
+
+// What the loops of a process share; outlives them.
+struct ServerShared {
+  crypto::KeyPair key;
+  ByteArray<32> pepper{};
+  std::optional<server::Placement> placement;
+  std::unique_ptr<StoreWorker> store;
+  std::unique_ptr<CodeCourier> courier;
+  std::vector<std::unique_ptr<ServerLoop>> loops;  // by shard
+  std::uint32_t max_connections = UINT32_MAX;
+  std::atomic<std::uint32_t> connections = 0;  // of all loops
+};
+
+// As of the last tick.
+struct LoopCounters {
+  server::Counters shard;
+  std::array<std::uint64_t, kConnectResults.size()> connects{};
+  std::array<std::uint64_t, kEndReasons.size()> ends{};
+  std::uint64_t connections = 0;
+  std::uint64_t frames_in = 0;
+  std::uint64_t frames_out = 0;
+  std::uint64_t octets_in = 0;
+  std::uint64_t octets_out = 0;
+  std::uint64_t bus_dropped = 0;
+  Duration ticked;  // uptime of the last tick
+};
+
+class ServerLoop final : private io::Tcp::Owner {
+ public:
+  static constexpr std::uint32_t kMaxConnections = (1U << 22) - 1;
+
+  static Result<std::unique_ptr<ServerLoop>> create(ServerShared& shared, ShardId shard);
+  ~ServerLoop() override;
+
+  // Before start().
+  Result<io::Address> listen(const io::Address& address);
+  void start();
+
+  // Any thread. Stops listening, lets the shard take leave of its sessions, closes all.
+  void drain();
+  // Any thread. True when no connection was left before `deadline`. After drain().
+  bool wait_until_empty(std::chrono::steady_clock::time_point deadline);
+  // Any thread. Ends the thread; connections that are left are cut.
+  void stop();
+
+  // Any thread: what the other threads have for this one.
+  void take_reports(std::vector<StoreReport> reports);
+  void take_messages(std::vector<Bytes> messages);
+  LoopCounters counters() const;
+
+ private:
+  ServerLoop(ServerShared& shared, ShardId shard, std::unique_ptr<io::Loop> loop);
+
+  void on_accepted(io::Conn conn) override;
+  std::size_t on_octets(io::Conn conn, ByteView octets) override;
+  void on_closed(io::Conn conn, io::CloseReason reason) override;
+  void on_turn_end() override;
+
+  // server_connection.cc: octets to frames and back.
+  Connection* find(io::Conn conn);
+  std::size_t consume(io::Conn conn, Connection& connection, ByteView octets);
+  std::size_t consume_preamble(io::Conn conn, Connection& connection, ByteView octets);
+  void take_handshake(io::Conn conn, Connection& connection, ByteView message);
+  void open(io::Conn conn, Connection& connection);
+  void take_record(io::Conn conn, Connection& connection, ByteView record);
+  void refuse(io::Conn conn, Connection& connection, ConnectResult result);
+  void end(io::Conn conn, Connection& connection, EndReason reason);
+  void flush(io::Conn conn, Connection& connection);
+  bool seal(Connection& connection, ByteView plaintext);
+  SessionId session_of(io::Conn conn) const;
+  std::optional<io::Conn> conn_of(SessionId session) const;
+
+  // server_loop.cc: the shard.
+  // Tells the shard something, and performs what it asks for.
+  template <typename Event>
+  void tell(Event event) {
+    Env env{loop_->now(), entropy_};
+    event(env);
+    for (server::Output& output : outputs_) perform(output);
+    outputs_.clear();
+  }
+  void perform(server::Output& output);
+  void mark(io::Conn conn, Connection& connection);
+  void take_own_messages();
+  void tick();
+  void end_overdue();
+  void publish_counters();
+
+  ServerShared& shared_;
+  const ShardId shard_id_;
+  const std::unique_ptr<io::Loop> loop_;
+  io::Tcp tcp_;
+  crypto::SystemEntropy entropy_;
+  server::Shard shard_;
+  server::Outputs outputs_;
+
+  io::Chunked<Connection> connections_;  // beside the slots of tcp_
+  struct Handshake {
+    Duration deadline;
+    io::Conn conn;
+  };
+  std::deque<Handshake> handshakes_;  // oldest first; those that are done are passed over
+  std::uint32_t idle_cursor_ = 0;
+  bool draining_ = false;
+
+  // Collected during a turn.
+  std::vector<io::Conn> dirty_;
+  std::vector<StoreJob> jobs_;
+  std::vector<std::vector<Bytes>> published_;  // by shard
+  Bytes plain_;
+  Bytes wire_;
+
+  LoopCounters counts_;
+
+  mutable std::mutex mutex_;  // guards what follows
+  std::condition_variable emptied_;
+  std::vector<Bytes> inbox_;
+  LoopCounters counters_;
+  bool empty_ = false;
+
+  std::thread thread_;
+};
+
+}  // namespace godwit::runtime

@@ -1,0 +1,170 @@
+#include "runtime/server_runtime.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+
+#include "base/limits.h"
+#include "runtime/log.h"
+
+namespace godwit::runtime {
+
+namespace {
+
+constexpr std::uint16_t kMaxThreads = 256;
+constexpr rlim_t kOwnDescriptors = 256;  // the store's files, listeners, loops, HTTP
+constexpr Duration kStuck = seconds(5);  // without a tick, which comes once a second
+constexpr int kExpiryTicks = 3600;
+
+Instant wall_clock() {
+  const auto since = std::chrono::system_clock::now().time_since_epoch();
+  return {std::chrono::duration_cast<std::chrono::milliseconds>(since).count()};
+}
+
+Duration uptime() {
+  const auto since = std::chrono::steady_clock::now().time_since_epoch();
+  return {std::chrono::duration_cast<std::chrono::milliseconds>(since).count()};
+}
+
+// Raises the soft limit of open files to the hard one, and returns what it leaves for connections.
+std::uint32_t descriptors_for_connections() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 512;
+  if (limit.rlim_cur < limit.rlim_max) {
+    const rlimit raised{limit.rlim_max, limit.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
+  }
+  const rlim_t spare = std::max(limit.rlim_cur, kOwnDescriptors + 1) - kOwnDescriptors;
+  return static_cast<std::uint32_t>(std::min<rlim_t>(spare, UINT32_MAX));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ServerRuntime>> ServerRuntime::create(Options options, ports::Store& store,
+                                                             ports::Gateway& gateway) {
+  crypto::SystemEntropy entropy;
+  store.set_now(wall_clock());
+  auto identity = ServerIdentity::start(store, entropy);
+  if (!identity) return fail(identity.error());
+  const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
+  const unsigned threads = options.threads != 0 ? options.threads : cores;
+  std::unique_ptr<ServerRuntime> runtime(
+      new ServerRuntime(store, std::move(*identity),
+                        static_cast<std::uint16_t>(std::min<unsigned>(threads, kMaxThreads))));
+  ServerShared& shared = runtime->shared_;
+  shared.max_connections = descriptors_for_connections();
+  if (options.connections != 0) {
+    shared.max_connections = std::min(shared.max_connections, options.connections);
+  }
+  for (std::uint16_t shard = 0; shard < shared.placement->shards(); ++shard) {
+    auto loop = ServerLoop::create(shared, {shard});
+    if (!loop) return fail(loop.error());
+    shared.loops.push_back(std::move(*loop));
+  }
+  shared.store = std::make_unique<StoreWorker>(
+      store, [&shared](ShardId shard, std::vector<StoreReport> reports) {
+        shared.loops[shard.value]->take_reports(std::move(reports));
+      });
+  shared.courier = std::make_unique<CodeCourier>(gateway);
+  return runtime;
+}
+
+ServerRuntime::ServerRuntime(ports::Store& store, ServerIdentity identity, std::uint16_t threads)
+    : store_(store) {
+  shared_.key = std::move(identity.key);
+  shared_.pepper = identity.pepper;
+  shared_.placement.emplace(threads, identity.incarnation);
+}
+
+ServerRuntime::~ServerRuntime() { stop({}); }
+
+Result<io::Address> ServerRuntime::listen(const io::Address& address) {
+  io::Address bound = address;
+  for (const auto& loop : shared_.loops) {
+    const auto listening = loop->listen(bound);
+    if (!listening) return listening;
+    bound = *listening;  // the others share the port that the first one got
+  }
+  return bound;
+}
+
+Result<io::Address> ServerRuntime::listen_http(const io::Address& address) {
+  auto server =
+      io::HttpServer::start(address, [this](std::string_view path) { return answer(path); });
+  if (!server) return fail(server.error());
+  http_ = std::move(*server);
+  return http_->address();
+}
+
+void ServerRuntime::start() {
+  for (const auto& loop : shared_.loops) loop->start();
+  keeper_ = std::thread([this] { keep(); });
+  serving_ = true;
+}
+
+void ServerRuntime::stop(Duration grace) {
+  serving_ = false;
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(grace.ms);
+  if (grace > Duration{} && keeper_.joinable()) {
+    for (const auto& loop : shared_.loops) loop->drain();
+    for (const auto& loop : shared_.loops) loop->wait_until_empty(deadline);
+  }
+  http_.reset();  // it answered until here, that the server stops
+  if (keeper_.joinable()) {
+    {
+      const std::lock_guard lock(mutex_);
+      ending_ = true;
+    }
+    ending_wake_.notify_one();
+    keeper_.join();
+  }
+  // The worker does what waits, and reports to loops that are still there, though they stand still.
+  for (const auto& loop : shared_.loops) loop->stop();
+  shared_.courier.reset();
+  shared_.store.reset();
+}
+
+void ServerRuntime::keep() {
+  std::unique_lock lock(mutex_);
+  for (int ticks = 0; !ending_; ++ticks) {
+    lock.unlock();
+    store_.set_now(wall_clock());
+    shared_.store->probe();
+    if (ticks % kExpiryTicks == kExpiryTicks - 1) {
+      if (const auto expired = store_.expire(wall_clock()); !expired) {
+        log(LogLevel::kWarn, "expiry failed", {{"why", expired.error().text}});
+      }
+    }
+    lock.lock();
+    ending_wake_.wait_for(lock, std::chrono::seconds(1), [this] { return ending_; });
+  }
+}
+
+bool ServerRuntime::alive() const {
+  return std::ranges::all_of(shared_.loops, [now = uptime()](const auto& loop) {
+    return now < loop->counters().ticked + kStuck;
+  });
+}
+
+std::string_view ServerRuntime::not_ready() const {
+  if (!serving_) return "starting or stopping";
+  if (!alive()) return "a loop stands still";
+  if (const auto trouble = shared_.store->trouble()) return trouble->text;
+  return {};
+}
+
+io::HttpAnswer ServerRuntime::answer(std::string_view path) const {
+  if (path == "/healthz") {
+    if (serving_ && !alive()) return {503, "a loop stands still\n"};
+    return {200, "ok\n"};
+  }
+  if (path == "/readyz") {
+    const std::string_view reason = not_ready();
+    if (!reason.empty()) return {503, std::string(reason) + "\n"};
+    return {200, "ready\n"};
+  }
+  if (path == "/metrics") return {200, metrics(), "text/plain; version=0.0.4; charset=utf-8"};
+  return {404, "see /healthz, /readyz and /metrics\n"};
+}
+
+}  // namespace godwit::runtime
