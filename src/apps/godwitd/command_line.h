@@ -1,0 +1,34 @@
+// CommandLine: what `godwitd` was asked to do.
+#pragma once
+
+#include <string>
+
+#include "runtime/config.h"
+
+namespace godwit::godwitd {
+
+// docs/operations.md explains them.
+enum ExitCode : int {
+  kExitDone = 0,
+  kExitUsage = 2,
+  kExitDataDir = 3,
+  kExitCorrupt = 4,
+  kExitListen = 5,
+  kExitDiskFull = 6,
+  kExitSystem = 7,
+};
+
+struct CommandLine {
+  enum class Verb : std::uint8_t { kServe, kCheckConfig, kExit };
+  Verb verb = Verb::kServe;
+  bool quickstart = false;
+  runtime::ConfigSources sources;  // without the environment
+  // kExit: what to print, and where to.
+  std::string out;
+  std::string err;
+  int exit_code = kExitDone;
+};
+
+CommandLine parse_command_line(int argc, const char* const* argv);
+
+}  // namespace godwit::godwitd
