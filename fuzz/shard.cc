@@ -178,7 +178,7 @@ class Server {
     auto rows = store_.scan(read.scan);
     if (rows && !rows->empty() && !spoil_.empty()) {
       ports::Row& row = rows->at(spoil_.front() % rows->size());
-      (spoil_.size() % 2 == 0 ? row.value : row.key) = spoil_;
+      row.value = std::move(spoil_);  // keys come back as written: adapters verify checksums
       spoil_.clear();
     }
     if (fails()) rows = fail(Code::kCorrupt, "refused");
