@@ -99,6 +99,43 @@ void shards() {
   add("frame", {1, 0, 22, 9, 0, 2, 8, 1, 1, 1, 48, 0, 0, 2, 8, 9});
 }
 
+// Programs of fuzz/engine.cc. Each octet is twice the action, plus the person.
+void engines() {
+  enum : std::uint8_t {
+    kConnect = 0,
+    kDrop = 2,
+    kSay = 4,
+    kAnswer = 6,
+    kDeliver = 8,
+    kRaw = 10,
+    kWait = 12,
+    kFail = 14,
+    kRestart = 16,
+    kSpoil = 18,
+    kRead = 20,
+    kLose = 22,
+    kRefuse = 24
+  };
+  constexpr std::uint8_t kBob = 1;
+  const Bytes online = {kConnect, kAnswer, kConnect + kBob, kAnswer + kBob};
+  const Bytes said = {kSay, 3, kAnswer, kAnswer, kAnswer, kDeliver + kBob, 0};
+  const auto add = [&](std::string_view name, const Bytes& then) {
+    Bytes program = online;
+    append(program, said);
+    append(program, then);
+    write("engine", name, program);
+  };
+  add("reply", {kAnswer + kBob, kSay + kBob, 9, kAnswer + kBob, kAnswer + kBob, kAnswer + kBob,
+                kDeliver, 0, kDeliver, 4, kAnswer, kAnswer, kRead + kBob, kAnswer + kBob});
+  add("again", {kDeliver + kBob, 0, kDeliver + kBob, 2, kRestart + kBob, kDeliver + kBob, 0});
+  add("forged", {kDeliver + kBob, 41, kSay, 1, kAnswer, kDeliver + kBob, 5, kDeliver + kBob, 4});
+  add("failing", {kFail, kSay, 1, kConnect, kAnswer, kFail + kBob, kSay + kBob, 2, kRestart});
+  add("refused", {kSay, 1, kRefuse, 8, kWait, 255, 255, kSay, 1, kRefuse, 133, kAnswer, kAnswer});
+  add("dropped", {kSay, 1, kDrop, kWait, 9, 9, kConnect, kAnswer, kLose, kWait, 255, 255});
+  add("raw", {kRaw, 64, 0, 0, 3, 10, 1, 0, kRaw, 66, 0, 0, 0, kRaw, 1, 1, 0, 2, 8, 1});
+  add("spoilt", {kSpoil, 0, 4, 1, 8, 8, 8, kSpoil, 0, 5, 0, 1, 2, 3, 4, kSpoil, 0, 2, 0, 9});
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -111,4 +148,5 @@ int main(int argc, char** argv) {
   frames();
   noise();
   shards();
+  engines();
 }

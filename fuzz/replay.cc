@@ -14,7 +14,7 @@ namespace {
 using godwit::Bytes;
 
 constexpr std::size_t kCuts = 512;
-constexpr int kMutations = 300;
+constexpr int kMutations = 100;
 
 void run(const Bytes& input) { LLVMFuzzerTestOneInput(input.data(), input.size()); }
 
