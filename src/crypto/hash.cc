@@ -25,8 +25,9 @@ ByteArray<64> sha512(Parts parts) {
 }
 
 Key hmac_sha256(ByteView key, Parts parts) {
+  static constexpr std::uint8_t kEmpty = 0;  // libsodium wants an address even of no octets
   crypto_auth_hmacsha256_state state;
-  crypto_auth_hmacsha256_init(&state, key.data(), key.size());
+  crypto_auth_hmacsha256_init(&state, key.empty() ? &kEmpty : key.data(), key.size());
   for (const ByteView part : parts) crypto_auth_hmacsha256_update(&state, part.data(), part.size());
   Key tag;
   crypto_auth_hmacsha256_final(&state, tag.mutable_view().data());
