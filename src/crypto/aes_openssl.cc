@@ -1,8 +1,9 @@
-// AES-GCM and AES-CBC by OpenSSL: native builds.
+// AES-GCM, AES-CBC and the AES block function by OpenSSL: native builds.
 #include <openssl/evp.h>
 
 #include "base/check.h"
 #include "crypto/aead.h"
+#include "crypto/aes_block.h"
 #include "crypto/cbc.h"
 
 namespace godwit::crypto {
@@ -16,6 +17,10 @@ const EVP_CIPHER* gcm() {
 }
 const EVP_CIPHER* cbc() {
   static const EVP_CIPHER* const cipher = EVP_CIPHER_fetch(nullptr, "AES-256-CBC", nullptr);
+  return cipher;
+}
+const EVP_CIPHER* ecb() {
+  static const EVP_CIPHER* const cipher = EVP_CIPHER_fetch(nullptr, "AES-256-ECB", nullptr);
   return cipher;
 }
 
@@ -117,6 +122,13 @@ Result<Bytes> aes_cbc_decrypt(KeyView key, BlockView iv, ByteView sealed) {
   }
   out.resize(size + *last);
   return out;
+}
+
+void aes_encrypt_blocks(KeyView key, MutableByteView blocks) {
+  CHECK(blocks.size() % kAesBlock == 0);
+  Context context;
+  context.init(ecb(), key, nullptr, true);
+  CHECK(context.update(blocks.data(), blocks) == blocks.size());
 }
 
 }  // namespace godwit::crypto

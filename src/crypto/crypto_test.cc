@@ -3,7 +3,9 @@
 
 #include <set>
 
+#include "crypto/ctr.h"
 #include "crypto/field.h"
+#include "crypto/gcm_siv.h"
 #include "crypto/hash.h"
 #include "crypto/password.h"
 #include "crypto/system_entropy.h"
@@ -23,6 +25,30 @@ TEST(Hash, Sha2) {
   EXPECT_EQ(to_hex(sha512({view_of("a"), view_of(""), view_of("bc")})),
             "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
             "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f");
+}
+
+// The expected stream is `openssl enc -aes-256-ctr` over zeros, with an IV of zeros.
+TEST(AesCtr, IsTheBlockCipherOverACounter) {
+  const Key key{array<32>("603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4")};
+  const Bytes stream = aes_ctr(key.view(), Bytes(40));
+  EXPECT_EQ(to_hex(stream),
+            "e568f68194cf76d6174d4cc04310a85491151e5d0b7a1f1bc0d7acd0ae3e51e4170e23d1735cd2d5");
+  const Bytes text = to_bytes("sixteen octets and then some");
+  EXPECT_EQ(aes_ctr(key.view(), aes_ctr(key.view(), text)), text);
+  EXPECT_TRUE(aes_ctr(key.view(), {}).empty());
+}
+
+TEST(AesGcmSiv, EveryFlippedBitIsNoticed) {
+  const Key key{array<32>("603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4")};
+  const ByteArray<kGcmSivNonce> nonce{};
+  const Bytes sealed = aes_gcm_siv_seal(key.view(), nonce, view_of("head"), view_of("a text"));
+  for (std::size_t bit = 0; bit < sealed.size() * 8; ++bit) {
+    Bytes forged = sealed;
+    forged[bit / 8] ^= static_cast<std::uint8_t>(1 << bit % 8);
+    EXPECT_FALSE(aes_gcm_siv_open(key.view(), nonce, view_of("head"), forged)) << bit;
+  }
+  EXPECT_FALSE(aes_gcm_siv_open(key.view(), nonce, view_of("HEAD"), sealed));
+  EXPECT_FALSE(aes_gcm_siv_open(key.view(), nonce, view_of("head"), ByteView(sealed).first(15)));
 }
 
 TEST(Xeddsa, Vectors) {

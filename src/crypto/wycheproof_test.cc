@@ -4,6 +4,7 @@
 #include "crypto/aead.h"
 #include "crypto/cbc.h"
 #include "crypto/curve.h"
+#include "crypto/gcm_siv.h"
 #include "crypto/hash.h"
 #include "crypto/kdf.h"
 #include "crypto/test_vectors.h"
@@ -62,6 +63,22 @@ TEST(Wycheproof, AesCbc) {
     if (!valid) return;
     EXPECT_EQ(*opened, text);
     EXPECT_EQ(aes_cbc_encrypt(key.view(), iv, text), sealed);
+  });
+}
+
+TEST(Wycheproof, AesGcmSiv) {
+  for_each("aes_gcm_siv_test.json", 100, [](const auto&, const auto& test, bool valid) {
+    const Key key{array<32>(test["key"])};
+    const auto nonce = array<12>(test["iv"]);
+    const Bytes text = hex(test["msg"]), associated = hex(test["aad"]);
+    Bytes sealed = hex(test["ct"]);
+    append(sealed, hex(test["tag"]));
+
+    const auto opened = aes_gcm_siv_open(key.view(), nonce, associated, sealed);
+    ASSERT_EQ(opened.has_value(), valid);
+    if (!valid) return;
+    EXPECT_EQ(*opened, text);
+    EXPECT_EQ(aes_gcm_siv_seal(key.view(), nonce, associated, text), sealed);
   });
 }
 
