@@ -67,6 +67,7 @@ inline constexpr std::size_t kSenderKeyChains = 5;  // of one sender: rotations 
 inline constexpr std::size_t kArchivedSessions = 40;  // after reinstalls and simultaneous starts
 inline constexpr std::size_t kMaxSessionRecord = 1024 * 1024;  // two full sessions; old ones go
 inline constexpr Duration kUnacknowledgedSession = days(30);  // then start anew
+inline constexpr std::size_t kSealedRecipients = 1024;  // users of one sealed message: a group
 
 // ---- connections
 inline constexpr Duration kHandshakeTimeout = seconds(10);
