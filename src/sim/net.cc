@@ -57,14 +57,13 @@ void Net::to_client(ConnectionId id, const SharedBytes& octets) {
 
 void Net::close(ConnectionId id, End by) {
   const auto at = connections_.find(id);
-  if (at == connections_.end() || at->second.closing) return;
-  if (at->second.broken) {
-    timeline_.in({}, [this, id, by] { by == End::kClient ? tell_client(id) : tell_server(id); });
-    return;
-  }
+  if (at == connections_.end()) return;
+  const bool client = by == End::kClient;
+  // The end that closes needs nobody to know that it has.
+  timeline_.in(latency(), [this, id, client] { client ? tell_client(id) : tell_server(id); });
+  if (!at->second.open()) return;
   at->second.closing = true;
-  send(id, at->second.up, true, {});
-  send(id, at->second.down, false, {});
+  send(id, client ? at->second.up : at->second.down, client, {});
 }
 
 void Net::arrive(ConnectionId id, bool up) {

@@ -50,7 +50,7 @@ class Net {
   ConnectionId connect(DeviceIndex from, Client& client);
   void to_server(ConnectionId id, const proto::Frame& frame);
   void to_client(ConnectionId id, const SharedBytes& octets);
-  // Delivers what was sent, then closes; disconnected() and closed() follow.
+  // Delivers what `by` has sent, then closes; disconnected() and closed() follow.
   enum class End : std::uint8_t { kClient, kServer };
   void close(ConnectionId id, End by);
 

@@ -1,5 +1,7 @@
 #include "sim/tap.h"
 
+#include <utility>
+
 namespace godwit::sim {
 
 namespace {
@@ -67,6 +69,7 @@ void Tap::to_client(ConnectionId id, const proto::Frame& frame) {
     return life_.verdict.broken("wire", "the server answered what nobody asked");
   }
   // A bus that doubles messages makes second answers; clients drop them.
+  if (std::exchange(asked->second.answered, true)) return;
   if (frame.kind == proto::Kind::kOk) answered(asked->second, frame);
 }
 

@@ -21,6 +21,7 @@ class Tap {
     proto::Kind kind{};
     Bytes body;
     std::uint64_t registrations = 0;  // begun when it was asked
+    bool answered = false;
   };
   struct Open {
     ByteArray<32> peer{};
