@@ -34,6 +34,7 @@ class Line {
     ++at_;
     return true;
   }
+  std::string peek() const { return at_end() || words_[at_].quoted ? "" : words_[at_].text; }
   std::string word(std::string_view what) {
     if (at_end() || words_[at_].quoted) return expected(what), std::string();
     return words_[at_++].text;
@@ -105,8 +106,9 @@ class Parser {
     Step step;
     if (line.take("user") || line.next_is("stranger")) {
       step.verb = line.take("stranger") ? Verb::kStranger : Verb::kUser;
+      if (people_.contains(line.peek())) line.expected("a name that is not taken");
       step.who = line.word("a name");
-      if (!people_.insert(step.who).second) line.expected("a name that is not taken");
+      people_.insert(step.who);
     } else if (line.take("disk")) {
       step.verb = line.word_of({"full", "ok"}, "'full' or 'ok'") == "full" ? Verb::kDiskFull
                                                                            : Verb::kDiskOk;
@@ -129,11 +131,10 @@ class Parser {
 
  private:
   std::string person(Line& line) {
-    std::string name = line.word("the name of a person");
-    if (!name.empty() && !people_.contains(name)) {
-      line.expected("somebody who was introduced by 'user' or 'stranger' before '" + name + "'");
+    if (!people_.contains(line.peek())) {
+      line.expected("somebody introduced by 'user' or 'stranger'");
     }
-    return name;
+    return line.word("the name of a person");
   }
 
   void wait(Line& line, Step& step) {

@@ -18,6 +18,11 @@ std::string list(const std::vector<std::string>& texts) {
   return all;
 }
 
+// A message tells why it failed in a sentence.
+std::string code_of(const std::string& failure) {
+  return failure.find("no account") != std::string::npos ? "not_found" : failure;
+}
+
 }  // namespace
 
 ScenarioPlayer::ScenarioPlayer(std::string name, std::uint64_t seed, Trace::Print print)
@@ -151,7 +156,7 @@ std::string ScenarioPlayer::status(const Step& step) {
   for (const client::Message& message : device(step.who).history()) {
     if (message.id == *said->second.id) return std::string(client::status_name(message.status));
   }
-  return "unknown";
+  return "queued";  // for a number that is not looked up yet: no conversation holds it
 }
 
 std::string ScenarioPlayer::refusal(const Step& step) {
@@ -160,13 +165,13 @@ std::string ScenarioPlayer::refusal(const Step& step) {
   if (said->second.refused) return std::string(code_name(*said->second.refused));
   for (const client::Message& message : device(step.who).history()) {
     if (message.id == said->second.id && message.status == client::Status::kFailed) {
-      return message.failure;
+      return code_of(message.failure);
     }
   }
   for (const client::Event& event : device(step.who).events()) {
     const auto* changed = std::get_if<client::StatusChanged>(&event);
     if (changed != nullptr && changed->id == said->second.id && !changed->failure.empty()) {
-      return changed->failure;
+      return code_of(changed->failure);
     }
   }
   return "not refused";

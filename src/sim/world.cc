@@ -160,8 +160,9 @@ void World::break_something(Fault fault) {
     case Fault::kClockTurns:
       return device.turn_clock({between(life_.luck, -hours(30).ms, hours(30).ms)});
     case Fault::kReinstall:
-      if (device.registered()) device.reinstall();
-      return;
+      if (!device.registered()) return;
+      for (const auto& each : people_) each->audit();  // what is forgiven must be known
+      return device.reinstall();
   }
 }
 

@@ -1,0 +1,38 @@
+#include "sim/world.h"
+
+#include <gtest/gtest.h>
+
+namespace godwit::sim {
+namespace {
+
+TEST(WorldTest, ManyLivesKeepEveryPromise) {
+  Statistics sum;
+  for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+    World world(seed);
+    const Outcome outcome = world.run();
+    ASSERT_FALSE(outcome.violation)
+        << "seed " << seed << ": " << outcome.violation->checker << ": " << outcome.violation->what;
+    sum.composed += outcome.statistics.composed;
+    sum.shown += outcome.statistics.shown;
+    sum.faults += outcome.statistics.faults;
+  }
+  // A simulator in which nothing happens finds nothing.
+  EXPECT_GT(sum.composed, 1000u);
+  EXPECT_GT(sum.shown, 1000u);
+  EXPECT_GT(sum.faults, 300u);
+}
+
+TEST(WorldTest, OneSeedIsOneLife) {
+  for (std::uint64_t seed = 1000; seed < 1010; ++seed) {
+    std::uint64_t lines = 0;
+    World first(seed);
+    World second(seed, [&](const std::string&) { ++lines; });  // watching changes nothing
+    const std::uint64_t hash = first.run().hash;
+    EXPECT_EQ(hash, second.run().hash);
+    EXPECT_NE(hash, World(seed + 1).run().hash);
+    EXPECT_GT(lines, 0u);
+  }
+}
+
+}  // namespace
+}  // namespace godwit::sim
