@@ -76,7 +76,7 @@ void Loop::run() {
     }
     for (Source* source : sources_) source->on_turn_end();
     const std::lock_guard lock(mutex_);
-    if (stopping_) return;
+    if (std::exchange(stopping_, false)) return;
   }
 }
 

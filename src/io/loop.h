@@ -44,7 +44,7 @@ class Loop {
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
-  // Runs turns until stop().
+  // Runs turns until stop(). May be called again.
   void run();
   void stop();
   // Runs `task` in a later turn, in the order of the calls. Never blocks on the loop.
