@@ -6,6 +6,7 @@
 
 #include "apps/godwit/exit_code.h"
 #include "apps/godwit/output.h"
+#include "client/types.h"
 
 namespace godwit::cli {
 namespace {
@@ -48,7 +49,22 @@ class Grammar {
     return sub;
   }
   void phone(CLI::App* sub, const char* text) {
-    sub->add_option("number", o_.phone, text)->required()->type_name("+NUMBER");
+    sub->add_option("number", o_.phone, text)
+        ->required()
+        ->type_name("+NUMBER")
+        ->transform(CLI::Validator(number, ""));
+  }
+  // Takes away what people put between digits, and checks what is left.
+  static std::string number(std::string& text) {
+    std::string bare;
+    for (const char c : text) {
+      if (std::string_view(" -.()/").find(c) == std::string_view::npos) bare += c;
+    }
+    if (!client::is_phone(bare)) {
+      return "write the number in full, with + and the country code: +33612345678";
+    }
+    text = bare;
+    return {};
   }
   void timeout(CLI::App* sub, const char* text) {
     sub->add_option_function<double>(
