@@ -2,9 +2,10 @@
 #   x.cc       part of the folder's library
 #   x_test.cc  part of the folder's test program
 #
-# godwit_folder(NAME [PURE] [SOURCES ...] [DEPS folder ...] [LINK library ...] [TEST_LINK ...])
+# godwit_folder(NAME [PURE] [THREADED_TESTS] [SOURCES ...] [DEPS folder ...] [LINK library ...] [TEST_LINK ...])
 #   NAME   folder below src/, e.g. server or adapters/rocksdb
 #   PURE   compiled without exceptions and RTTI; also built for wasm32-wasi
+#   THREADED_TESTS  its tests are not for wasm32-wasi, which has no threads
 find_program(CCACHE ccache)
 if(CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
@@ -26,7 +27,7 @@ function(godwit_target_name out folder)
 endfunction()
 
 function(godwit_folder folder)
-  cmake_parse_arguments(ARG "PURE" "" "DEPS;LINK;TEST_DEPS;TEST_LINK;EXCLUDE" ${ARGN})
+  cmake_parse_arguments(ARG "PURE;THREADED_TESTS" "" "DEPS;LINK;TEST_DEPS;TEST_LINK;EXCLUDE" ${ARGN})
   godwit_target_name(target ${folder})
   set(dir ${CMAKE_SOURCE_DIR}/src/${folder})
   file(GLOB sources CONFIGURE_DEPENDS ${dir}/*.cc)
@@ -53,6 +54,9 @@ function(godwit_folder folder)
     target_link_libraries(${target} ${scope} ${name})
   endforeach()
   target_link_libraries(${target} ${scope} ${ARG_LINK})
+  if(ARG_THREADED_TESTS AND CMAKE_SYSTEM_NAME STREQUAL "WASI")
+    set(tests)
+  endif()
   if(tests AND GODWIT_TESTS)
     add_executable(${target}_test ${tests})
     target_link_libraries(${target}_test PRIVATE ${target} ${ARG_TEST_LINK} GTest::gtest_main)

@@ -45,3 +45,83 @@ function(godwit_add_pqclean)
   target_include_directories(godwit_pqclean SYSTEM PUBLIC ${dir}/crypto_kem ${dir}/common)
   target_compile_options(godwit_pqclean PRIVATE -w -O2 -g0)
 endfunction()
+
+# What WebAssembly takes instead of the system's libsodium and OpenSSL: the same libsodium, compiled
+# from the files that src/crypto needs, and BearSSL's constant-time AES.
+function(godwit_add_wasm_crypto)
+  godwit_third_party(libsodium dir)
+  set(sodium ${dir}/src/libsodium)
+  set(VERSION 1.0.18)
+  set(SODIUM_LIBRARY_VERSION_MAJOR 10)
+  set(SODIUM_LIBRARY_VERSION_MINOR 3)
+  configure_file(${sodium}/include/sodium/version.h.in
+    ${CMAKE_BINARY_DIR}/third_party/sodium/version.h @ONLY)
+  set(sources
+    crypto_auth/hmacsha256/auth_hmacsha256.c
+    crypto_core/ed25519/core_ed25519.c
+    crypto_core/ed25519/ref10/ed25519_ref10.c
+    crypto_generichash/blake2b/ref/blake2b-compress-ref.c
+    crypto_generichash/blake2b/ref/blake2b-ref.c
+    crypto_generichash/blake2b/ref/generichash_blake2b.c
+    crypto_hash/sha256/cp/hash_sha256_cp.c
+    crypto_hash/sha256/hash_sha256.c
+    crypto_hash/sha512/cp/hash_sha512_cp.c
+    crypto_hash/sha512/hash_sha512.c
+    crypto_pwhash/argon2/argon2-core.c
+    crypto_pwhash/argon2/argon2-encoding.c
+    crypto_pwhash/argon2/argon2-fill-block-ref.c
+    crypto_pwhash/argon2/argon2.c
+    crypto_pwhash/argon2/blake2b-long.c
+    crypto_pwhash/argon2/pwhash_argon2id.c
+    crypto_scalarmult/curve25519/ref10/x25519_ref10.c
+    crypto_scalarmult/curve25519/scalarmult_curve25519.c
+    crypto_scalarmult/ed25519/ref10/scalarmult_ed25519_ref10.c
+    crypto_sign/ed25519/ref10/open.c
+    crypto_sign/ed25519/ref10/sign.c
+    crypto_verify/sodium/verify.c
+    sodium/codecs.c
+    sodium/core.c
+    sodium/runtime.c
+    sodium/utils.c)
+  list(TRANSFORM sources PREPEND ${sodium}/)
+  add_library(godwit_sodium STATIC EXCLUDE_FROM_ALL ${sources})
+  target_include_directories(godwit_sodium SYSTEM
+    PUBLIC ${sodium}/include ${CMAKE_BINARY_DIR}/third_party
+    PRIVATE ${sodium}/include/sodium ${CMAKE_BINARY_DIR}/third_party/sodium)
+  target_compile_options(godwit_sodium PRIVATE -w -O3 -g0 -ffunction-sections)
+  target_compile_definitions(godwit_sodium PUBLIC SODIUM_STATIC
+    PRIVATE CONFIGURED=1 NATIVE_LITTLE_ENDIAN=1 HAVE_EXPLICIT_BZERO=1 _WASI_EMULATED_SIGNAL)
+  target_link_libraries(godwit_sodium INTERFACE wasi-emulated-signal)
+
+  godwit_third_party(bearssl dir)
+  set(sources
+    aead/gcm.c
+    codec/dec32le.c
+    codec/enc32le.c
+    hash/ghash_ctmul64.c
+    symcipher/aes_ct64.c
+    symcipher/aes_ct64_cbcdec.c
+    symcipher/aes_ct64_cbcenc.c
+    symcipher/aes_ct64_ctr.c
+    symcipher/aes_ct64_dec.c
+    symcipher/aes_ct64_enc.c)
+  list(TRANSFORM sources PREPEND ${dir}/src/)
+  add_library(godwit_bearssl STATIC EXCLUDE_FROM_ALL ${sources})
+  target_include_directories(godwit_bearssl SYSTEM PUBLIC ${dir}/inc PRIVATE ${dir}/src)
+  target_compile_options(godwit_bearssl PRIVATE -w -O3 -g0)
+endfunction()
+
+# GoogleTest for WebAssembly, from the sources that Debian's package holds.
+function(godwit_add_wasm_gtest)
+  set(dir /usr/src/googletest/googletest)
+  if(NOT EXISTS ${dir})
+    message(FATAL_ERROR "no GoogleTest sources: run ./dev setup")
+  endif()
+  add_library(godwit_gtest STATIC EXCLUDE_FROM_ALL ${dir}/src/gtest-all.cc ${dir}/src/gtest_main.cc)
+  target_include_directories(godwit_gtest SYSTEM PUBLIC ${dir}/include PRIVATE ${dir})
+  target_compile_options(godwit_gtest PRIVATE -w -g0)
+  target_compile_definitions(godwit_gtest PUBLIC GTEST_HAS_PTHREAD=0 GTEST_HAS_EXCEPTIONS=0
+    GTEST_HAS_RTTI=0 GTEST_HAS_CLONE=0 GTEST_HAS_DEATH_TEST=0 GTEST_HAS_FILE_SYSTEM=0
+    GTEST_HAS_STREAM_REDIRECTION=0)
+  add_library(GTest::gtest_main ALIAS godwit_gtest)
+endfunction()

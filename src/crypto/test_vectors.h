@@ -1,31 +1,41 @@
 // For tests only: reads vectors/*.json. Paths are relative to the repository, where ctest runs.
 #pragma once
 
-#include <fstream>
+#include <cstdio>
 #include <nlohmann/json.hpp>
-#include <stdexcept>
 #include <string>
 
 #include "base/bytes.h"
+#include "base/check.h"
 
 namespace godwit::vectors {
 
-inline nlohmann::json load(const std::string& path) {
-  std::ifstream file("vectors/" + path);
-  if (!file) throw std::runtime_error("run the test in the repository's root: no vectors/" + path);
-  return nlohmann::json::parse(file);
+// The whole of a file. By stdio: WebAssembly's C++ library has no file streams.
+inline std::string read_file(const std::string& path) {
+  std::FILE* file = std::fopen(path.c_str(), "rb");
+  CHECK(file != nullptr);
+  std::string text;
+  for (int c = std::fgetc(file); c != EOF; c = std::fgetc(file)) text += static_cast<char>(c);
+  std::fclose(file);
+  return text;
 }
 
+inline nlohmann::json load(const std::string& path) {
+  return nlohmann::json::parse(read_file("vectors/" + path));
+}
+
+inline std::string text(const nlohmann::json& value) { return value.get<std::string>(); }
+
 inline Bytes hex(const nlohmann::json& value) {
-  const auto bytes = from_hex(value.get<std::string>());
-  if (!bytes) throw std::runtime_error("not hexadecimal: " + value.get<std::string>());
+  const auto bytes = from_hex(text(value));
+  CHECK(bytes);
   return *bytes;
 }
 
 template <std::size_t N>
 ByteArray<N> array(const nlohmann::json& value) {
   const auto out = to_array<N>(hex(value));
-  if (!out) throw std::runtime_error("another size: " + value.get<std::string>());
+  CHECK(out);
   return *out;
 }
 

@@ -2,7 +2,7 @@
 
 #include <sodium/crypto_core_ed25519.h>
 #include <sodium/crypto_scalarmult_ed25519.h>
-#include <sodium/crypto_sign.h>
+#include <sodium/crypto_sign_ed25519.h>
 
 #include "base/check.h"
 #include "crypto/hash.h"
@@ -66,8 +66,8 @@ bool xeddsa_verify(const CurvePoint& public_key, ByteView message, const Signatu
   Signature plain = signature;
   plain[63] &= static_cast<std::uint8_t>(~kSignBit);
   // u = -1 maps to y = 0, a point of small order, which libsodium refuses as a key.
-  return crypto_sign_verify_detached(plain.data(), message.data(), message.size(), point.data()) ==
-         0;
+  return crypto_sign_ed25519_verify_detached(plain.data(), message.data(), message.size(),
+                                             point.data()) == 0;
 }
 
 }  // namespace godwit::crypto

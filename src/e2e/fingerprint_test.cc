@@ -8,6 +8,7 @@ namespace godwit::e2e {
 namespace {
 
 using vectors::hex;
+using vectors::text;
 
 TEST(Fingerprint, Vectors) {
   const auto file = vectors::load("signal/fingerprint.json");
@@ -17,10 +18,10 @@ TEST(Fingerprint, Vectors) {
     const FingerprintParty own{view_of(own_id), *PublicKey::parse(hex(test["localKey"]))};
     const FingerprintParty theirs{view_of(their_id), *PublicKey::parse(hex(test["remoteKey"]))};
     const auto version = static_cast<FingerprintVersion>(test["version"].get<int>());
-    EXPECT_EQ(safety_number(own, theirs), test["displayable"]);
-    EXPECT_EQ(safety_number(theirs, own), test["displayable"]);
-    EXPECT_EQ(to_hex(scannable_fingerprint(version, own, theirs)), test["scannableLocal"]);
-    EXPECT_EQ(to_hex(scannable_fingerprint(version, theirs, own)), test["scannableRemote"]);
+    EXPECT_EQ(safety_number(own, theirs), text(test["displayable"]));
+    EXPECT_EQ(safety_number(theirs, own), text(test["displayable"]));
+    EXPECT_EQ(to_hex(scannable_fingerprint(version, own, theirs)), text(test["scannableLocal"]));
+    EXPECT_EQ(to_hex(scannable_fingerprint(version, theirs, own)), text(test["scannableRemote"]));
 
     const Bytes on_their_screen = hex(test["scannableRemote"]);
     EXPECT_TRUE(*matches_scanned(version, own, theirs, on_their_screen));

@@ -1,9 +1,7 @@
 // The example in README.md, compiled and run; the first test keeps the two equal.
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <sstream>
-
+#include "crypto/test_vectors.h"
 #include "e2e/test_peer.h"
 
 namespace godwit::e2e {
@@ -12,12 +10,8 @@ namespace {
 using crypto::SecretBytes;
 
 TEST(Readme, ShowsTheExampleBelow) {
-  const auto slurp = [](const char* path) {
-    std::ostringstream out;
-    out << std::ifstream(path).rdbuf();
-    return out.str();
-  };
-  const std::string here = slurp("src/e2e/readme_test.cc"), readme = slurp("src/e2e/README.md");
+  const std::string here = vectors::read_file("src/e2e/readme_test.cc");
+  const std::string readme = vectors::read_file("src/e2e/README.md");
   const std::string begin = "// ---- begin\n", end = "// ---- end";
   const auto from = here.find("\n" + begin) + 1 + begin.size();
   const std::string example = here.substr(from, here.find("\n" + end) + 1 - from);

@@ -362,7 +362,8 @@ TEST(Session, DamagedRecords) {
   for (int i = 0; i < 2000; ++i) {
     Bytes damaged = good;
     for (int k = 0; k < 3; ++k) {
-      damaged[chance.below(damaged.size())] = static_cast<std::uint8_t>(chance.next());
+      const auto at = static_cast<std::size_t>(chance.below(damaged.size()));
+      damaged[at] = static_cast<std::uint8_t>(chance.next());
     }
     auto session = Session::parse(damaged);
     if (!session) continue;

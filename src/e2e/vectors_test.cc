@@ -12,6 +12,7 @@ namespace {
 using nlohmann::json;
 using vectors::array;
 using vectors::hex;
+using vectors::text;
 
 class Recorded final : public Entropy {
  public:
@@ -112,22 +113,22 @@ TEST(SignalVectors, RecordedSessionByteForByte) {
   EXPECT_TRUE(entropy.empty());
   const json& after = file["afterInitiate"];
   const SessionState state = state_of(at_alice);
-  EXPECT_EQ(to_hex(state.ratchet.root.view()), after["rootKey"]);
-  EXPECT_EQ(to_hex(state.ratchet.sending_chain.view()), after["senderChainKey"]);
-  EXPECT_EQ(to_hex(state.ratchet.ratchet.private_key.view()), after["senderRatchetPrivate"]);
-  EXPECT_EQ(to_hex(state.ratchet.receiving[0].key.view()), after["receiverChainKey"]);
+  EXPECT_EQ(to_hex(state.ratchet.root.view()), text(after["rootKey"]));
+  EXPECT_EQ(to_hex(state.ratchet.sending_chain.view()), text(after["senderChainKey"]));
+  EXPECT_EQ(to_hex(state.ratchet.ratchet.private_key.view()), text(after["senderRatchetPrivate"]));
+  EXPECT_EQ(to_hex(state.ratchet.receiving[0].key.view()), text(after["receiverChainKey"]));
   speak_old_octet(at_alice);
 
   ASSERT_EQ(file["steps"].size(), 10u);
   for (const json& step : file["steps"]) {
-    const bool from_alice = step["from"] == "A";
+    const bool from_alice = text(step["from"]) == "A";
     Session& sender = from_alice ? at_alice : at_bob;
     Session& receiver = from_alice ? at_bob : at_alice;
     entropy.expect(step["encryptRandom"]);
     const auto sent = encrypt(sender, from_alice ? alice : bob,
-                              view_of(step["plaintext"].get<std::string>()), env);
+                              view_of(text(step["plaintext"])), env);
     ASSERT_TRUE(sent);
-    EXPECT_EQ(static_cast<int>(sent->type), step["type"]);
+    EXPECT_EQ(static_cast<int>(sent->type), step["type"].get<int>());
     const Bytes wire = hex(step["message"]);
     EXPECT_EQ(to_hex(sent->message),
               to_hex(sent->type == MessageType::kPrekey ? in_order(wire) : wire));
@@ -136,7 +137,7 @@ TEST(SignalVectors, RecordedSessionByteForByte) {
     const auto received = decrypt(receiver, from_alice ? bob : alice,
                                   from_alice ? bobs_prekeys : none, sent->type, wire, nullptr, env);
     ASSERT_TRUE(received) << received.error().text;
-    EXPECT_EQ(to_string(received->plaintext), step["plaintext"]);
+    EXPECT_EQ(to_string(received->plaintext), text(step["plaintext"]));
     EXPECT_EQ(received->sender, (from_alice ? alice : bob).public_key());
     EXPECT_TRUE(entropy.empty());
     if (received->new_session) speak_old_octet(at_bob);
@@ -158,7 +159,7 @@ TEST(SignalVectors, OfficialMessages) {
     const Bytes wire = hex(message["message"]);
     auto received = decrypt(session, own, prekeys, type, wire, nullptr, env);
     ASSERT_TRUE(received) << received.error().text;
-    EXPECT_EQ(to_string(received->plaintext), message["plaintext"]);
+    EXPECT_EQ(to_string(received->plaintext), text(message["plaintext"]));
     EXPECT_EQ(to_bytes(received->sender.wire()), hex(file["senderIdentityPublic"]));
     EXPECT_EQ(received->consumed_prekey.has_value(), read == 0);
     if (received->consumed_prekey) prekeys.one_time_prekeys.erase(*received->consumed_prekey);
