@@ -125,8 +125,8 @@ TEST(SignalVectors, RecordedSessionByteForByte) {
     Session& sender = from_alice ? at_alice : at_bob;
     Session& receiver = from_alice ? at_bob : at_alice;
     entropy.expect(step["encryptRandom"]);
-    const auto sent = encrypt(sender, from_alice ? alice : bob,
-                              view_of(text(step["plaintext"])), env);
+    const auto sent =
+        encrypt(sender, from_alice ? alice : bob, view_of(text(step["plaintext"])), env);
     ASSERT_TRUE(sent);
     EXPECT_EQ(static_cast<int>(sent->type), step["type"].get<int>());
     const Bytes wire = hex(step["message"]);
