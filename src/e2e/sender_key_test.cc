@@ -2,10 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <nlohmann/json.hpp>
-
 #include "base/limits.h"
+#include "crypto/test_vectors.h"
 
 namespace godwit::e2e {
 namespace {
@@ -93,14 +91,15 @@ TEST_F(SenderKeyTest, Bounded) {
 
 TEST_F(SenderKeyTest, ReadsWhatTheOfficialClientWrote) {
   for (const char* version : {"0.22.0-v3", "0.103.0-v4-spqr-required"}) {
-    std::ifstream file("vectors/signal/authentic-libsignal-" + std::string(version) + ".json");
-    ASSERT_TRUE(file) << version;
-    const auto vector = nlohmann::json::parse(file)["senderKeyDistribution"];
-    const auto octets = [](const nlohmann::json& hex) { return *from_hex(hex.get<std::string>()); };
+    SCOPED_TRACE(version);
+    const auto file = vectors::load("signal/authentic-libsignal-" + std::string(version) + ".json");
+    const auto& vector = file["senderKeyDistribution"];
     SenderKey key;
-    ASSERT_TRUE(key.learn(octets(vector["message"])));
+    ASSERT_TRUE(key.learn(vectors::hex(vector["message"])));
     for (const auto& message : vector["groupMessages"]) {
-      EXPECT_EQ(to_string(key.decrypt(octets(message["message"])).value()), message["plaintext"]);
+      const auto text = key.decrypt(vectors::hex(message["message"]));
+      ASSERT_TRUE(text);
+      EXPECT_EQ(to_string(*text), vectors::text(message["plaintext"]));
     }
   }
 }

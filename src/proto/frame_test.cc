@@ -7,7 +7,7 @@ namespace {
 
 TEST(Frame, AnyCutOfTheStreamGivesTheSameFrames) {
   Bytes stream;
-  for (std::uint64_t i = 1; i <= 40; ++i) put_frame(stream, {Kind::kPing, i, Bytes(i * 7, 1)});
+  for (std::size_t i = 1; i <= 40; ++i) put_frame(stream, {Kind::kPing, i, Bytes(i * 7, 1)});
   for (std::size_t step = 1; step < 200; step += 13) {
     FrameReader reader;
     std::uint64_t seen = 0;
