@@ -24,6 +24,7 @@ inline nlohmann::json load(const std::string& path) {
   return nlohmann::json::parse(read_file("vectors/" + path));
 }
 
+// To compare with: clang finds no == between std::string and json.
 inline std::string text(const nlohmann::json& value) { return value.get<std::string>(); }
 
 inline Bytes hex(const nlohmann::json& value) {

@@ -190,12 +190,8 @@ NoiseHandshake NoiseHandshake::responder_ik(const KeyPair& own, ByteView prologu
   return NoiseHandshake(State::make(ik(), false, own, {}, prologue));
 }
 
-bool NoiseHandshake::my_turn() const {
-  return state_->my_turn();
-}
-bool NoiseHandshake::finished() const {
-  return state_->finished();
-}
+bool NoiseHandshake::my_turn() const { return state_->my_turn(); }
+bool NoiseHandshake::finished() const { return state_->finished(); }
 std::optional<crypto::CurvePoint> NoiseHandshake::remote_static() const {
   return state_->remote_static;
 }

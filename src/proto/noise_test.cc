@@ -85,12 +85,8 @@ void check_file(const std::string& name) {
   EXPECT_EQ(count, 2);
 }
 
-TEST(Noise, Cacophony) {
-  check_file("cacophony-25519-aesgcm-sha256.json");
-}
-TEST(Noise, Snow) {
-  check_file("snow-25519-aesgcm-sha256.json");
-}
+TEST(Noise, Cacophony) { check_file("cacophony-25519-aesgcm-sha256.json"); }
+TEST(Noise, Snow) { check_file("snow-25519-aesgcm-sha256.json"); }
 
 struct Pair {
   SeededEntropy entropy{1};
