@@ -3,7 +3,9 @@
 #include <bearssl_aead.h>
 #include <bearssl_block.h>
 
+#include "base/check.h"
 #include "crypto/aead.h"
+#include "crypto/aes_block.h"
 #include "crypto/cbc.h"
 
 namespace godwit::crypto {
@@ -115,6 +117,17 @@ Result<Bytes> aes_cbc_decrypt(KeyView key, BlockView iv, ByteView sealed) {
   }
   out.resize(out.size() - padding);
   return out;
+}
+
+void aes_encrypt_blocks(KeyView key, MutableByteView blocks) {
+  CHECK(blocks.size() % kAesBlock == 0);
+  br_aes_ct64_cbcenc_keys keys;
+  br_aes_ct64_cbcenc_init(&keys, key.data(), key.size());
+  for (std::size_t at = 0; at < blocks.size(); at += kAesBlock) {
+    ByteArray<kAesBlock> zero_iv{};  // CBC of one block from zero is the block cipher itself
+    br_aes_ct64_cbcenc_run(&keys, zero_iv.data(), blocks.data() + at, kAesBlock);
+  }
+  wipe_object(keys);
 }
 
 }  // namespace godwit::crypto
