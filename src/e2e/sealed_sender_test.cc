@@ -48,7 +48,8 @@ class SealedSenderTest : public testing::Test {
 };
 
 TEST_F(SealedSenderTest, OpensWhatWasSealed) {
-  const auto split = SplitSealed::parse(for_many());
+  const Bytes sent = for_many();  // what `split` borrows
+  const auto split = SplitSealed::parse(sent);
   for (const Bytes& received : {for_one(), split->received_by(split->recipients[0])}) {
     const auto opened = open_sealed(received, bob(), kNow);
     ASSERT_TRUE(opened) << opened.error().text;
