@@ -48,7 +48,7 @@ void ServerLoop::on_accepted(io::Conn conn) {
   if (shared_.connections++ >= shared_.max_connections) {
     return refuse(conn, connection, ConnectResult::kRefused);
   }
-  handshakes_.push_back({loop_->uptime() + limits::kHandshakeTimeout, conn});
+  handshakes_.push_back({loop_->uptime() + shared_.handshake_timeout, conn});
 }
 
 std::size_t ServerLoop::on_octets(io::Conn conn, ByteView octets) {

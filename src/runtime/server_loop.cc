@@ -219,7 +219,7 @@ void ServerLoop::end_overdue() {
     }
   }
   const auto now = static_cast<std::uint32_t>(loop_->uptime().ms / 1000);
-  const auto idle = static_cast<std::uint32_t>(limits::kIdleTimeout.ms / 1000);
+  const auto idle = static_cast<std::uint32_t>(shared_.idle_timeout.ms / 1000);
   const std::uint32_t part = connections_.size() / kIdleSweep + 1;
   for (std::uint32_t i = 0; i < part && i < connections_.size(); ++i) {
     idle_cursor_ = (idle_cursor_ + 1) % connections_.size();

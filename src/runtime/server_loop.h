@@ -37,6 +37,8 @@ struct ServerShared {
   std::unique_ptr<StoreWorker> store;
   std::unique_ptr<CodeCourier> courier;
   std::vector<std::unique_ptr<ServerLoop>> loops;  // by shard
+  Duration handshake_timeout;
+  Duration idle_timeout;
   std::uint32_t max_connections = UINT32_MAX;
   std::atomic<std::uint32_t> connections = 0;  // of all loops
 };

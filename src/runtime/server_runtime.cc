@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "base/limits.h"
 #include "runtime/log.h"
 
 namespace godwit::runtime {
@@ -52,6 +51,8 @@ Result<std::unique_ptr<ServerRuntime>> ServerRuntime::create(Options options, po
       new ServerRuntime(store, std::move(*identity),
                         static_cast<std::uint16_t>(std::min<unsigned>(threads, kMaxThreads))));
   ServerShared& shared = runtime->shared_;
+  shared.handshake_timeout = options.handshake_timeout;
+  shared.idle_timeout = options.idle_timeout;
   shared.max_connections = descriptors_for_connections();
   if (options.connections != 0) {
     shared.max_connections = std::min(shared.max_connections, options.connections);

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 
+#include "base/limits.h"
 #include "io/http.h"
 #include "runtime/server_identity.h"
 #include "runtime/server_loop.h"
@@ -20,6 +21,8 @@ class ServerRuntime {
   struct Options {
     std::uint16_t threads = 0;      // 0: one per core
     std::uint32_t connections = 0;  // 0: as many as the limit of open files allows
+    Duration handshake_timeout = limits::kHandshakeTimeout;
+    Duration idle_timeout = limits::kIdleTimeout;
   };
 
   // Reads or makes the server's identity and counts the start. Serves nothing yet. `store` and

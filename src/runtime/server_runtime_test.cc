@@ -297,6 +297,24 @@ TEST_F(ServerRuntimeTest, AtTheMaximumNewConnectionsAreRefused) {
   clients.push_back(peer());
 }
 
+TEST_F(ServerRuntimeTest, SilenceEndsAHandshakeSoonAndASessionLater) {
+  start({.threads = 1, .handshake_timeout = milliseconds(500), .idle_timeout = seconds(1)});
+  Peer silent(address_), slow(address_);
+  slow.write(Bytes{'G', 'W', 1});
+  const auto client = peer();
+  const auto busy = peer();
+  EXPECT_TRUE(silent.is_closed());
+  EXPECT_TRUE(slow.is_closed());
+  for (int i = 0; i < 10; ++i, usleep(300'000)) {
+    busy->ask(Kind::kPing, 1);
+    ASSERT_TRUE(busy->next());
+  }
+  EXPECT_TRUE(client->is_closed());
+  EXPECT_EQ(metric("godwitd_connects_total{result=\"timeout\"}", "2"), "2");
+  EXPECT_EQ(metric("godwitd_disconnects_total{reason=\"idle\"}", "1"), "1");
+  EXPECT_EQ(metric("godwitd_sessions", "1"), "1");
+}
+
 TEST_F(ServerRuntimeTest, StoppingTakesLeaveOfEveryClient) {
   std::vector<std::unique_ptr<Peer>> clients;
   for (int i = 0; i < 5; ++i) clients.push_back(peer(Handshake::kXX));

@@ -18,6 +18,7 @@ namespace godwit::godwitd {
 namespace {
 
 constexpr Duration kStopGrace = seconds(10);
+constexpr std::uintmax_t kLeastSpace = 8 * 1024 * 1024;  // to open the store at all
 
 int fail_with(int exit_code, std::string_view text) {
   std::cerr << "godwitd: " << text << "\n";
@@ -48,10 +49,17 @@ std::expected<io::Address, std::string> listen_on(const std::string& text, Liste
   return std::unexpected("cannot listen on " + text + ": " + std::string(reason));
 }
 
+constexpr int kStopSignals[] = {SIGTERM, SIGINT, SIGHUP};
+
+// Those that whoever started this program did not choose to ignore, as nohup does.
 sigset_t stop_signals() {
   sigset_t set;
   sigemptyset(&set);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal);
+  for (const int signal : kStopSignals) {
+    struct sigaction present{};
+    sigaction(signal, nullptr, &present);
+    if (present.sa_handler != SIG_IGN) sigaddset(&set, signal);
+  }
   return set;
 }
 
@@ -61,13 +69,16 @@ void wait_for_stop() {
   int received = 0;
   while (sigwait(&set, &received) != 0) {
   }
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) ::signal(signal, SIG_DFL);
-  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);  // their default is to end the process
 }
 
 int serve(const runtime::Config& config, bool quickstart) {
   auto data = adapters::DataDir::open(config.data, adapters::DataDir::Kind::kServer);
   if (!data) return fail_with(exit_code_of(data.error().code), data.error().text);
+  std::error_code ignored;
+  if (std::filesystem::space(data->path(), ignored).available < kLeastSpace) {
+    return fail_with(kExitDiskFull, data->path() + " has less than 8 MiB left: free some space");
+  }
   auto store = adapters::open_rocksdb_store(*data / "store");
   if (!store) return fail_with(exit_code_of(store.error().code), store.error().text);
   adapters::ConsoleGateway gateway(std::cout, *data / "verification-codes.jsonl");
