@@ -128,7 +128,7 @@ class Hostile {
       case 12: refuse(person, input.octet(), out); break;
     }
     person.perform(out);
-    for (Person& each : people_) each.check();
+    person.check();
   }
 
   void finish() const {
