@@ -78,7 +78,8 @@ inline constexpr Duration kCloseGrace = seconds(5);  // for the last octets to l
 inline constexpr std::size_t kSendQueueBytes = 4 * 1024 * 1024;  // then a slow reader is cut
 
 // ---- client
-inline constexpr std::size_t kOutboxMessages = 200000;  // composing offline: ~1 GiB at worst
+inline constexpr std::size_t kOutboxMessages = 200000;  // composing offline ...
+inline constexpr std::size_t kOutboxBytes = 256 * 1024 * 1024;  // ... all of it in memory
 inline constexpr std::size_t kContacts = 100000;  // strangers may write; ~300 octets each
 inline constexpr std::size_t kMissingNumbers = 256;  // gaps remembered per sender
 inline constexpr std::size_t kAwaitedReceipts = 50000;  // own messages that may still advance

@@ -257,5 +257,42 @@ TEST_F(Sending, AClockSetBackDelaysNothing) {
   EXPECT_EQ(bob.history(kAlice), Texts{"one"});
 }
 
+// A number that resolves while receipts for its owner are under way: what is under way keeps its
+// numbers, through a crash too.
+TEST(SendingAlone, AResolvedNumberQueuesBehindWhatIsUnderWay) {
+  World world;
+  Device& alice = world.add(kAlice);
+  Device& bob = world.add(kBob);
+  alice.enroll();
+  bob.enroll();
+  bob.reachable = false;
+  bob.disconnect();
+  for (int i = 0; i < 3; ++i) bob.send(kAlice, "b" + std::to_string(i));
+  alice.send(kBob, "a");
+  world.settle();
+  bool hold = true;  // Bob's look-ups fail; his receipt reaches the server, its answer is lost
+  world.refuse = [&](const Frame& frame) -> std::optional<proto::ErrorBody> {
+    if (frame.kind != Kind::kLookup || !hold) return std::nullopt;
+    return proto::ErrorBody{Code::kRateLimited, "later", seconds(20)};
+  };
+  world.lose_answer = [&](const Frame& frame) { return hold && frame.kind == Kind::kSubmit; };
+  bob.reachable = true;
+  world.pass(seconds(5));
+  EXPECT_EQ(alice.history(kBob), Texts{"a (delivered)"});
+  EXPECT_EQ(bob.engine().outbox_size(), 3u);
+  hold = false;
+  bob.crash();
+  int lost = 0;
+  world.lose_answer = [&](const Frame& frame) {
+    return frame.kind == Kind::kSubmit && ++lost == 1;
+  };
+  world.pass(seconds(5));  // the receipt is under way again, and the number is known
+  bob.crash();
+  world.pass(minutes(2));
+  EXPECT_EQ(alice.history(kBob), (Texts{"a (delivered)", "b0", "b1", "b2"}));
+  EXPECT_EQ(bob.history(kAlice),
+            (Texts{"a", "b0 (delivered)", "b1 (delivered)", "b2 (delivered)"}));
+}
+
 }  // namespace
 }  // namespace godwit::client

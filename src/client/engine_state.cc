@@ -27,6 +27,9 @@ Result<void> Engine::State::load(const Snapshot& snapshot) {
     } else if (snapshot.space == Space::kContact && tag == 'C' && rest.size() == 16) {
       auto stored = decode<ContactRow>(row.value);
       if (!stored) return fail(stored.error());
+      if (!same(stored->contact.user.view(), rest)) {
+        return fail(Code::kCorrupt, "a contact is stored as another one");
+      }
       contacts.load(std::move(*stored));
     } else if (snapshot.space == Space::kContact && tag == 'U' && rest.size() == 24) {
       auto stored = decode<UnreadRow>(row.value);
@@ -35,6 +38,9 @@ Result<void> Engine::State::load(const Snapshot& snapshot) {
     } else if (snapshot.space == Space::kOutbox && tag == 'Q' && rest.size() == 8) {
       auto stored = decode<Item>(row.value);
       if (!stored) return fail(stored.error());
+      const bool whole = stored->text.has_value() != stored->receipt.has_value() &&
+                         (!stored->to.is_nil() || (stored->text && is_phone(stored->phone)));
+      if (!whole) return fail(Code::kCorrupt, "an item of the outbox is not whole");
       stored->order = order();
       outbox.load(std::move(*stored));
     } else if (snapshot.space == Space::kOutbox && tag == 'A' && rest.size() == 8) {

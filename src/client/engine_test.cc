@@ -217,5 +217,43 @@ TEST_F(Conversation, AThousandMessages) {
               static_cast<int>(spent / std::chrono::milliseconds(1)));
 }
 
+TEST_F(Conversation, SpoiltRowsAreRefusedOrHarmless) {
+  alice.send(kBob, "one");
+  world.settle();
+  alice.reachable = false;
+  alice.disconnect();
+  alice.send(kBob, "two");
+  alice.send("+33644444444", "three");
+  world.settle();
+  SeededEntropy noise(4);
+  int refused = 0;
+  for (int i = 0; i < 400; ++i) {
+    std::vector<Engine::Snapshot> snapshots;
+    for (const ports::Space space : Engine::hydrated_spaces()) {
+      snapshots.push_back({space, *alice.store.scan({Engine::partition(), space, {}, {}})});
+    }
+    auto& rows = snapshots[noise.below(snapshots.size())].rows;
+    ports::Row& row = rows[noise.below(rows.size())];
+    Bytes& spoilt = noise.below(4) == 0 ? row.key : row.value;
+    if (noise.below(8) == 0) {
+      rows.clear();
+    } else if (noise.below(2) == 0) {
+      spoilt.resize(noise.below(spoilt.size()));
+    } else {
+      spoilt[noise.below(spoilt.size())] ^= static_cast<std::uint8_t>(1 + noise.below(255));
+    }
+    auto loaded = Engine::load(std::move(snapshots));
+    refused += loaded ? 0 : 1;
+    if (!loaded) continue;
+    Env env = alice.env();
+    Effects out;
+    (*loaded)->on_tick(env, out);
+    (*loaded)->on_connected(env, out);
+    (*loaded)->on_frame(proto::make_frame(Kind::kOk, 1, proto::Attached{}), env, out);
+    (*loaded)->dump();
+  }
+  EXPECT_GT(refused, 50);
+}
+
 }  // namespace
 }  // namespace godwit::client

@@ -15,7 +15,7 @@ class Keyring final : public e2e::LocalPrekeys {
  public:
   // Makes an identity, a signed prekey and a batch of one-time prekeys; forgets all before.
   void generate(Turn& turn);
-  bool ready() const { return identity_.has_value(); }
+  bool ready() const { return identity_ && !signed_.empty(); }
   const e2e::LocalIdentity& identity() const { return *identity_; }
 
   // What the server gets. `registration`: the signed prekey and all the one-time prekeys.

@@ -32,7 +32,7 @@ void Outbox::record(const Item& item, const ContactRow& contact, Turn& turn) {
 
 Result<MessageId> Outbox::add_text(std::string_view phone, const ContactRow* contact,
                                    std::string_view body, Turn& turn) {
-  if (texts_ >= limits::kOutboxMessages) {
+  if (texts_ >= limits::kOutboxMessages || octets_ + body.size() > limits::kOutboxBytes) {
     return fail(Code::kFull, "too many messages wait to be sent; connect first");
   }
   Item item{.order = take_order(turn),
@@ -84,11 +84,17 @@ void Outbox::fail_unresolved(const std::string& phone, Turn& turn) {
   auto waiting = unresolved_.extract(phone);
   if (waiting.empty()) return;
   for (const Item& item : waiting.mapped()) {
-    turn.erase(Space::kOutbox, key_of(item));
+    drop(item, turn);
     turn.notify(StatusChanged{
         item.id, {}, phone, Status::kFailed, phone + " has no account on this server"});
-    --texts_;
   }
+}
+
+void Outbox::drop(const Item& item, Turn& turn) {
+  turn.erase(Space::kOutbox, key_of(item));
+  if (!item.text) return;
+  --texts_;
+  octets_ -= item.text->body.size();
 }
 
 const Outbox::Queue& Outbox::queue(UserId user) const {
@@ -103,8 +109,7 @@ void Outbox::pop(UserId user, std::size_t count, Turn& turn) {
   ContactRow* contact = contacts_.find(user);
   CHECK(contact && found != queues_.end() && count <= found->second.size());
   for (std::size_t i = 0; i < count; ++i) {
-    if (found->second.front().text) --texts_;
-    turn.erase(Space::kOutbox, key_of(found->second.front()));
+    drop(found->second.front(), turn);
     found->second.pop_front();
   }
   contact->accepted += count;
@@ -165,7 +170,10 @@ std::vector<std::string> Outbox::unresolved() const {
 }
 
 void Outbox::load(Item item) {
-  if (item.text) ++texts_;
+  if (item.text) {
+    ++texts_;
+    octets_ += item.text->body.size();
+  }
   Queue& queue = item.to.is_nil() ? unresolved_[item.phone] : queues_[item.to];
   queue.push_back(std::move(item));
 }

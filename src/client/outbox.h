@@ -21,7 +21,7 @@ class Outbox {
       : contacts_(contacts), receipts_(receipts), ledger_(ledger) {}
 
   // Queues a text; `contact` is null while the number is not known to belong to anybody.
-  // kFull: limits::kOutboxMessages are queued.
+  // kFull: limits::kOutboxMessages or kOutboxBytes are queued.
   Result<MessageId> add_text(std::string_view phone, const ContactRow* contact,
                              std::string_view body, Turn& turn);
   // Queues a receipt. Dropped when too many wait for this person already: receipts are a courtesy.
@@ -54,6 +54,7 @@ class Outbox {
   std::uint64_t take_order(Turn& turn);
   void record(const Item& item, const ContactRow& contact, Turn& turn);
   void pop(UserId user, std::size_t count, Turn& turn);
+  void drop(const Item& item, Turn& turn);
 
   Contacts& contacts_;
   Receipts& receipts_;
@@ -61,6 +62,7 @@ class Outbox {
   std::map<UserId, Queue> queues_;  // never an empty queue
   std::map<std::string, Queue> unresolved_;  // by number
   std::size_t texts_ = 0;
+  std::size_t octets_ = 0;  // of texts
 };
 
 }  // namespace godwit::client
