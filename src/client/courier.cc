@@ -143,6 +143,7 @@ void Courier::fetch(UserId user, Lane& lane, Turn& turn) {
   if (request.devices.size() > limits::kMaxDevices) request.devices.clear();  // all
   lane.targeted = !request.devices.empty();
   lane.fetch.clear();
+  lane.submitted = 0;
   parts_.connection.ask({.kind = proto::Kind::kFetchBundles, .user = user}, encode(request), turn);
 }
 
