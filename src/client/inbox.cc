@@ -30,7 +30,7 @@ void Inbox::on_deliver(proto::Deliver deliver, Turn& turn) {
   if (parked_.size() > limits::kDeliverWindow || parked_octets_ > 2 * limits::kDeliverWindowBytes) {
     return parts_.connection.drop("the server sent more than it may", turn);
   }
-  if (!parked_.empty() && (!question_ || question_->answered)) {
+  if (!parked_.empty() && !waiting()) {
     work(turn);
   } else if (repeated) {
     parts_.connection.tell(proto::Kind::kAck, encode(proto::Ack{parts_.ledger.cursor}), turn);
@@ -42,7 +42,8 @@ void Inbox::work(Turn& turn) {
   Arrived arrived;
   const Sequence before = parts_.ledger.cursor;
   while (!parked_.empty()) {
-    if (process(parked_.front(), arrived, turn) == Outcome::kParked) break;
+    process(parked_.front().envelope, arrived, turn);
+    if (waiting()) break;
     parts_.ledger.cursor = parked_.front().sequence;
     parked_octets_ -= parked_.front().envelope.ciphertext.size();
     parked_.pop_front();
@@ -58,12 +59,9 @@ void Inbox::work(Turn& turn) {
   parts_.connection.tell(proto::Kind::kAck, encode(proto::Ack{parts_.ledger.cursor}), turn);
 }
 
-Inbox::Outcome Inbox::process(const proto::Delivery& delivery, Arrived& arrived, Turn& turn) {
-  const proto::Envelope& envelope = delivery.envelope;
-  bool parked = false;
-  auto content = open(envelope, parked, turn);
-  if (parked) return Outcome::kParked;
-  if (!content) return Outcome::kDone;
+void Inbox::process(const proto::Envelope& envelope, Arrived& arrived, Turn& turn) {
+  auto content = open(envelope, turn);
+  if (!content) return;
   ContactRow* contact = parts_.contacts.find(envelope.from);
   CHECK(contact);
   turn.contacts.insert(envelope.from);
@@ -73,12 +71,11 @@ Inbox::Outcome Inbox::process(const proto::Delivery& delivery, Arrived& arrived,
   } else {
     take(*contact, envelope, std::move(*content), arrived, turn);
   }
-  return Outcome::kDone;
 }
 
-// Decrypts. Nothing: it cannot be read, or (parked) its sender has to be looked up first; in both
-// cases nothing has changed but, at most, the session that it did decrypt in.
-std::optional<Content> Inbox::open(const proto::Envelope& envelope, bool& parked, Turn& turn) {
+// Decrypts. Nothing: it cannot be read, or (waiting()) its sender has to be looked up first; then
+// nothing has changed.
+std::optional<Content> Inbox::open(const proto::Envelope& envelope, Turn& turn) {
   const auto type = type_of(envelope.type);
   const UserId from = envelope.from;
   if (!type || from.is_nil() || from == parts_.registration.profile().user ||
@@ -111,8 +108,8 @@ std::optional<Content> Inbox::open(const proto::Envelope& envelope, bool& parked
   }
   auto content = open_content(opened->plaintext);
   if (!contact || contact->unconfirmed) {
-    contact = introduce(from, content ? *content : Content{}, parked, turn);
-    if (parked) return std::nullopt;
+    contact = introduce(from, content ? *content : Content{}, turn);
+    if (waiting()) return std::nullopt;
   }
   if (!contact) {
     ++counters_.undecryptable;
@@ -132,19 +129,15 @@ std::optional<Content> Inbox::open(const proto::Envelope& envelope, bool& parked
   return std::move(*content);
 }
 
-// The contact of a sender whose number is not confirmed. Null: no room for another, or (parked)
-// the directory is being asked.
-ContactRow* Inbox::introduce(UserId from, const Content& content, bool& parked, Turn& turn) {
+// The contact of a sender whose number is not confirmed. Null: no room for another, or waiting().
+ContactRow* Inbox::introduce(UserId from, const Content& content, Turn& turn) {
   const std::string& phone = content.sender_phone;
   const bool claims = is_phone(phone);
   if (claims && (!question_ || question_->phone != phone)) {
     question_ = Question{.phone = phone};
     parts_.lookups.want(phone);
   }
-  if (claims && !question_->answered) {
-    parked = true;
-    return nullptr;
-  }
+  if (waiting()) return nullptr;
   ContactRow* contact = parts_.contacts.add(from, turn);
   if (!contact) return nullptr;
   turn.contacts.insert(from);

@@ -59,7 +59,6 @@ class Inbox {
     bool unanswerable = false;
     UserId user;
   };
-  enum class Outcome : std::uint8_t { kDone, kParked };
   // What one frame brought from one person.
   struct Arrivals {
     std::uint64_t first_order = 0;
@@ -68,9 +67,11 @@ class Inbox {
   using Arrived = std::map<UserId, Arrivals>;
 
   void work(Turn& turn);
-  Outcome process(const proto::Delivery& delivery, Arrived& arrived, Turn& turn);
-  std::optional<Content> open(const proto::Envelope& envelope, bool& parked, Turn& turn);
-  ContactRow* introduce(UserId from, const Content& content, bool& parked, Turn& turn);
+  // The directory is being asked about the delivery at the front.
+  bool waiting() const { return question_ && !question_->answered; }
+  void process(const proto::Envelope& envelope, Arrived& arrived, Turn& turn);
+  std::optional<Content> open(const proto::Envelope& envelope, Turn& turn);
+  ContactRow* introduce(UserId from, const Content& content, Turn& turn);
   void take(ContactRow& contact, const proto::Envelope& envelope, Content content, Arrived& arrived,
             Turn& turn);
 
