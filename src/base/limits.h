@@ -20,6 +20,7 @@ inline constexpr std::size_t kMaxHandshake = 1024;  // XX with empty payloads ne
 inline constexpr std::size_t kMaxBatchMessages = 128;  // one round trip's worth of a busy chat
 inline constexpr std::size_t kMaxBatchBytes = 256 * 1024;  // keeps a batch well inside a frame
 inline constexpr std::size_t kMaxCiphertext = 80 * 1024;  // kMaxText with padding and headers
+inline constexpr std::size_t kMaxHint = 4096;  // ciphertext of a hint: a first message's headers
 inline constexpr std::size_t kMaxDevices = 8;  // per account: a phone and seven companions
 inline constexpr std::size_t kDeliverWindow = 512;  // envelopes pushed and not yet acknowledged
 inline constexpr std::size_t kDeliverWindowBytes = 1024 * 1024;  // the same, in bytes

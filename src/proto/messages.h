@@ -31,9 +31,11 @@ enum class Kind : std::uint8_t {
   kPing = 23,           // Ping               (empty)
   // notices
   kAck = 48,         // client: Ack. Everything up to here is on this device's disk: erase it
+  kHint = 49,        // client: Hint. Passed on to devices that are connected now; never stored
   kDeliver = 64,     // server: Deliver
   kPrekeysLow = 65,  // server: PrekeysLow. Upload more
   kClosing = 66,     // server: Closing. The last frame of a connection that the server ends
+  kHinted = 67,      // server: Envelope. A hint for this device; there is nothing to acknowledge
 };
 
 struct Frame {
@@ -236,6 +238,17 @@ struct Submit {
   }
 };
 
+// Something that is worth nothing later, e.g. that somebody is typing: dropped silently wherever it
+// cannot be passed on at once.
+struct Hint {
+  UserId to;
+  Outgoing message;
+  static void fields(auto& m, auto& field) {
+    field(1, m.to);
+    field(2, m.message);
+  }
+};
+
 struct DeviceState {
   DeviceId device;
   std::uint32_t registration_id = 0;
@@ -247,7 +260,7 @@ struct DeviceState {
 
 struct ErrorBody {
   Code code{};
-  std::string text;      // says what to do; for people and logs, not for programs
+  std::string text;  // says what to do; for people and logs, not for programs
   Duration retry_after;  // kRateLimited, kFull, kUnavailable: do not repeat earlier
   std::vector<DeviceState> devices;  // kConflict of a Submit: the recipient's devices now
   static void fields(auto& m, auto& field) {

@@ -41,6 +41,16 @@ bool well_formed(std::span<const proto::OneTimePrekey> keys) {
       keys, [](const auto& key) { return key.key.size() == proto::kMaxPublicKey; });
 }
 
+// What a parcel becomes on the server. Takes its ciphertext.
+proto::Envelope wrap(proto::Parcel& parcel, const Message& message, Instant now) {
+  return {.id = parcel.id,
+          .from = message.from,
+          .from_device = message.from_device,
+          .type = parcel.type,
+          .ciphertext = std::move(parcel.ciphertext),
+          .accepted = now};
+}
+
 std::size_t size_of(const proto::Parcel& parcel) { return parcel.ciphertext.size() + 64; }
 
 }  // namespace
@@ -92,6 +102,7 @@ void Account::on_message(const Message& message, Env& env, Effects& out) {
     case Verb::kFetchBundles: return fetch_bundles(message, env, out);
     case Verb::kUploadPrekeys: return upload_prekeys(message, out);
     case Verb::kSubmit: return submit(message, env, out);
+    case Verb::kHint: return hint(message, env, out);
     default: return;
   }
 }
@@ -326,9 +337,7 @@ void Account::submit(const Message& message, Env& env, Effects& out) {
   std::map<DeviceId, std::vector<proto::Delivery>> pushes;
   for (proto::Outgoing& outgoing : request->messages) {
     for (proto::Parcel& parcel : outgoing.parcels) {
-      const proto::Envelope envelope{
-          parcel.id, message.from, message.from_device, parcel.type, std::move(parcel.ciphertext),
-          env.now};
+      const proto::Envelope envelope = wrap(parcel, message, env.now);
       Mailbox& mailbox = devices_.at(parcel.device).mailbox;
       if (mailbox.enqueue(envelope, sequences_, commit, pushes[parcel.device])) {
         ++counters_.accepted;
@@ -343,6 +352,17 @@ void Account::submit(const Message& message, Env& env, Effects& out) {
   if (!commit.empty()) out.push_back(Commit{std::move(commit)});
   out.push_back(reply_to(message, proto::ok_frame(message.request)));
   page(out);
+}
+
+void Account::hint(const Message& message, Env& env, Effects& out) {
+  auto request = decode<proto::Hint>(message.body);
+  if (!request || !matches_devices(request->message, message)) return;
+  for (proto::Parcel& parcel : request->message.parcels) {
+    Device& device = devices_.at(parcel.device);
+    if (!device.mailbox.session() || parcel.ciphertext.size() > limits::kMaxHint) continue;
+    const proto::Envelope envelope = wrap(parcel, message, env.now);
+    push_frame(device, proto::make_frame(proto::Kind::kHinted, 0, envelope), out);
+  }
 }
 
 void Account::push_frame(Device& device, const proto::Frame& frame, Effects& out) {

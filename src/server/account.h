@@ -65,6 +65,7 @@ class Account final : public Entity {
   void fetch_bundles(const Message& message, Env& env, Effects& out);
   void upload_prekeys(const Message& message, Effects& out);
   void submit(const Message& message, Env& env, Effects& out);
+  void hint(const Message& message, Env& env, Effects& out);
 
   bool matches_devices(const proto::Outgoing& outgoing, const Message& message) const;
   bool has_room(const proto::Submit& submit) const;

@@ -27,6 +27,7 @@ enum class Verb : std::uint8_t {
   kFetchBundles = 22,  // body: proto::FetchBundles
   kUploadPrekeys = 23,  // body: proto::UploadPrekeys
   kSubmit = 24,        // body: proto::Submit
+  kHint = 25,  // body: proto::Hint
   // to a session
   kReply = 48,     // body: a frame as it goes on the wire
   kAttached = 49,  // like kReply; binds the session to from, from_device; number: attachment

@@ -63,7 +63,8 @@ Message Session::request(Verb verb, proto::Frame& frame) const {
 }
 
 void Session::on_frame(proto::Frame frame, ByteView pepper, Effects& out) {
-  if (frame.kind != Kind::kAck && frame.id == 0) return refuse_frame(frame, kMalformed, out);
+  const bool notice = frame.kind == Kind::kAck || frame.kind == Kind::kHint;
+  if (!notice && frame.id == 0) return refuse_frame(frame, kMalformed, out);
   switch (frame.kind) {
     case Kind::kRequestCode: return request_code(frame, pepper, out);
     case Kind::kRegister: return register_device(frame, pepper, out);
@@ -76,6 +77,7 @@ void Session::on_frame(proto::Frame frame, ByteView pepper, Effects& out) {
     case Kind::kFetchBundles: return to_user_account(Verb::kFetchBundles, frame, out);
     case Kind::kUploadPrekeys: return to_own_account(Verb::kUploadPrekeys, frame, out);
     case Kind::kSubmit: return to_user_account(Verb::kSubmit, frame, out);
+    case Kind::kHint: return to_user_account(Verb::kHint, frame, out);
     case Kind::kAck: return cursor(Verb::kAck, frame, out);
     case Kind::kPing: return cursor(Verb::kPing, frame, out);
     default: break;

@@ -41,7 +41,8 @@ class Node {
   }
   template <typename Body>
   std::uint64_t send(SessionId session, Kind kind, const Body& body) {
-    Frame frame = proto::make_frame(kind, kind == Kind::kAck ? 0 : ++last_request_, body);
+    const bool notice = kind == Kind::kAck || kind == Kind::kHint;
+    Frame frame = proto::make_frame(kind, notice ? 0 : ++last_request_, body);
     at(session, [&](Shard& shard, Env& env, Outputs& out) {
       shard.on_frame(session, std::move(frame), env, out);
     });
@@ -345,6 +346,22 @@ TEST_P(ShardTest, ASecondConnectionOfADeviceEndsTheFirst) {
   attach(alice);
   EXPECT_TRUE(node_.closed(first));
   EXPECT_FALSE(node_.closed(alice.session));
+}
+
+TEST_P(ShardTest, AHintReachesWhoIsThereAndIsNeverStored) {
+  Person alice = join(1);
+  Person bob = join(2);
+  const auto hint = [&] {
+    node_.send(alice.session, Kind::kHint, proto::Hint{bob.user, letter(bob, 1).messages[0]});
+  };
+  hint();
+  ASSERT_FALSE(node_.frames(bob.session).empty());
+  EXPECT_EQ(node_.frames(bob.session).back().kind, Kind::kHinted);
+  node_.close(bob.session);
+  hint();
+  EXPECT_EQ(node_.envelopes(), 0u);
+  attach(bob);
+  EXPECT_TRUE(node_.deliveries(bob.session).empty());
 }
 
 TEST_P(ShardTest, NothingWithoutAttaching) {
