@@ -121,6 +121,7 @@ void ClientRuntime::on_link_up(const crypto::CurvePoint& server) {
     Bytes row(server.begin(), server.end());
     append(row, view_of(server_));
     if (const auto written = write_own_row(kServerKey, std::move(row)); !written) {
+      listener_.on_commit_failed(written.error());
       link_.close();
       return;
     }

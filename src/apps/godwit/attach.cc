@@ -1,11 +1,14 @@
 #include "apps/godwit/attach.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -19,6 +22,7 @@ namespace godwit::cli {
 namespace {
 
 constexpr int kBacklog = 64;
+constexpr int kSeeOffMs = 100;
 constexpr int kFrontEnd = 3;  // the descriptor of the first front-end, in the host
 
 // Unix socket addresses are short; the path goes by a descriptor of the home, so that any home
@@ -113,7 +117,21 @@ Result<int> Attachment::fork_host() {
     ::_exit(0);
   }
   ::close(pair[1]);
+  if (host_ >= 0) ::close(host_);
+  host_ = static_cast<int>(::syscall(SYS_pidfd_open, child, 0));
   return pair[0];
+}
+
+Attachment::~Attachment() {
+  if (host_ >= 0) ::close(host_);
+}
+
+void Attachment::see_off() {
+  if (host_ < 0) return;
+  pollfd ended{.fd = host_, .events = POLLIN, .revents = 0};
+  if (::poll(&ended, 1, kSeeOffMs) != 1) return;
+  siginfo_t how{};
+  ::waitid(P_PIDFD, static_cast<id_t>(host_), &how, WEXITED);
 }
 
 void serve(const Home& home, const crypto::Key& key, int fd) {

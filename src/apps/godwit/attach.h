@@ -9,8 +9,14 @@ namespace godwit::cli {
 class Attachment {
  public:
   Attachment(const Home& home, const crypto::Key& key) : home_(home), key_(key) {}
+  ~Attachment();
+  Attachment(const Attachment&) = delete;
+  Attachment& operator=(const Attachment&) = delete;
   // Connects to the host that runs, or forks one that serves until its last front-end is gone.
   Result<int> connect();
+  // Call after the front-end has let go: a host of ours that ends at once is seen off. One that
+  // others use, or that still owes the server something, goes on alone.
+  void see_off();
 
  private:
   int connect_socket() const;
@@ -18,6 +24,7 @@ class Attachment {
 
   const Home& home_;
   const crypto::Key& key_;
+  int host_ = -1;  // process descriptor of the host that was forked here
 };
 
 // The body of a host process: serves the front-end at `fd` and those that follow. Returns at once

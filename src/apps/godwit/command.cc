@@ -34,6 +34,14 @@ bool Command::require_account() {
   return false;
 }
 
+std::string Command::held_reason(const std::string& phone) const {
+  const client::Contact* contact = client_.engine().contact(phone);
+  if (contact == nullptr || contact->new_identity_key.empty()) return {};
+  return "the keys of " + phone + " are not the ones you verified: a new phone, or somebody in "
+         "between. Compare the safety number (godwit verify " + phone + "), then accept it with "
+         "--mark, or with --unmark unseen";
+}
+
 bool Command::link_may_recover() {
   if (client_.link_fault() != runtime::LinkFault::kServerKey) return true;
   refuse(kExitServerKey, "server_key_changed",

@@ -105,6 +105,8 @@ class Command {
   Instant now() const { return client_.loop().now(); }
   // False, after an error, when this home has no account.
   bool require_account();
+  // Why messages to this number wait, although there is a connection; empty when they need not.
+  std::string held_reason(const std::string& phone) const;
   // False, after an error, when the connection failed for a reason that waiting cannot cure.
   bool link_may_recover();
 

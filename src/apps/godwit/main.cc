@@ -94,31 +94,44 @@ Result<std::string> server(const Options& options, const Home& home) {
   return home.configured_server();
 }
 
+struct FrontEndResult {
+  Outcome outcome;
+  int exit_code;
+  std::string refusal;
+};
+
+// One front-end on one connection, which is closed when this returns.
+FrontEndResult run_once(int host, const Start& start) {
+  PlainScreen plain;
+  ChatView view;
+  FrontEnd front_end(host, start.view ? static_cast<Screen&>(view) : plain);
+  const Outcome outcome = front_end.run(start);
+  view.close();
+  return {outcome, front_end.exit_code(), front_end.refusal()};
+}
+
 int run_command(const Options& options, const Home& home, const crypto::Key& key,
                 const Start& start) {
   FrontEnd::catch_signals();
+  Attachment attachment(home, key);
   const auto give_up = std::chrono::steady_clock::now() + kAttachPatience;
   for (;;) {
-    const auto host = Attachment(home, key).connect();
+    const auto host = attachment.connect();
     if (!host) return refuse(options, host.error());
-    PlainScreen plain;
-    std::unique_ptr<ChatView> view;
-    if (start.view) view = std::make_unique<ChatView>();
-    FrontEnd front_end(*host, view ? static_cast<Screen&>(*view) : plain);
-    const Outcome outcome = front_end.run(start);
-    if (view) view->close();
-    if (outcome == Outcome::kEnded && !front_end.refusal().empty()) {
-      return refuse(options, front_end.exit_code(), "store", front_end.refusal());
+    const FrontEndResult ended = run_once(*host, start);
+    attachment.see_off();
+    if (ended.outcome == Outcome::kEnded && !ended.refusal.empty()) {
+      return refuse(options, ended.exit_code, "store", ended.refusal);
     }
-    if (outcome == Outcome::kEnded) return front_end.exit_code();
-    if (outcome == Outcome::kLost) {
+    if (ended.outcome == Outcome::kEnded) return ended.exit_code;
+    if (ended.outcome == Outcome::kLost) {
       return refuse(options, kExitInternal, "internal",
                     "the process that keeps this home ended unexpectedly; what it had accepted is "
                     "stored. Repeat the command (" + home.log().string() + ")");
     }
     if (std::chrono::steady_clock::now() > give_up) {
-      return refuse(options, kExitInternal, "internal", "another process holds this home and does "
-                                                        "not answer");
+      return refuse(options, kExitInternal, "internal",
+                    "another process holds this home and does not answer");
     }
     std::this_thread::sleep_for(kAttachPause);
   }

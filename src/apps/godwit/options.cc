@@ -14,7 +14,7 @@ namespace {
 constexpr const char* kIntroduction =
     "godwit: private messages from your terminal.\n"
     "\n"
-    "  godwit register +33612345678 --server chat.example.org:7443\n"
+    "  godwit register +33612345678 --server chat.example.org:7400\n"
     "  godwit send +33687654321 \"Hello\"      godwit receive --follow\n"
     "  godwit chat +33687654321";
 constexpr const char* kEpilogue =

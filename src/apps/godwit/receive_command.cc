@@ -6,7 +6,7 @@ namespace godwit::cli {
 namespace {
 
 constexpr Duration kQuiet = seconds(1);            // after this silence the queue counts as drained
-constexpr Duration kConnectPatience = seconds(10);
+constexpr Duration kConnectPatience = seconds(5);
 constexpr Duration kInLine = milliseconds(200);
 constexpr std::uint64_t kUnconfirmed = 256 * 1024;  // octets given to a front-end and not written
 
@@ -103,6 +103,9 @@ void ReceiveCommand::on_event(const client::Event& event) {
     if (!again_.armed() && ending_ < 0) again_.set({0}, [this] { pump(); });
   } else if (const auto* change = std::get_if<client::StatusChanged>(&event)) {
     if (ending_ < 0) print(*change);
+  } else if (const auto* identity = std::get_if<client::IdentityChanged>(&event)) {
+    note("The keys of " + who(identity->phone, identity->chat) +
+         " changed: a new phone, or somebody in between (godwit verify).");
   } else if (std::holds_alternative<client::ConnectionChanged>(event)) {
     if (drains()) wait_for_quiet();
   }

@@ -155,8 +155,7 @@ void RegisterCommand::failed(const client::Failed& failure) {
                            failure.code == Code::kForbidden || failure.code == Code::kInvalid);
   const int left = static_cast<int>(limits::kCodeAttempts) - tries_;
   if (wrong_code && options_.code.empty() && left > 0) {
-    complain(code_name(failure.code),
-             failure.text + " (" + std::to_string(left) + " attempts left)");
+    complain(code_name(failure.code), failure.text);
     prompt();
     return;
   }

@@ -138,7 +138,8 @@ void SendCommand::on_committed() {
   }
   const bool fresh = !unstored_.empty();
   unstored_.clear();
-  if (fresh) watch_connection();
+  if (fresh && !options_.lines && !held_reason(options_.phone).empty()) give_up(false);
+  else if (fresh) watch_connection();
   finish_if_done();
 }
 
@@ -177,6 +178,8 @@ void SendCommand::on_link_failed() {
 void SendCommand::on_event(const client::Event& event) {
   if (std::holds_alternative<client::ConnectionChanged>(event)) {
     if (!waiting_.empty()) watch_connection();
+  } else if (const auto* identity = std::get_if<client::IdentityChanged>(&event)) {
+    if (identity->phone == options_.phone && !held_reason(options_.phone).empty()) give_up(false);
   } else if (const auto* change = std::get_if<client::StatusChanged>(&event)) {
     advance(*change);
   }
@@ -247,6 +250,10 @@ void SendCommand::give_up(bool offline) {
   if (options_.lines) summary();
   const std::string reason =
       client_.link_reason().empty() ? "" : " (" + client_.link_reason() + ")";
+  if (const std::string held = held_reason(options_.phone); queued > 0 && !held.empty()) {
+    refuse(kExitRefused, "identity_changed", held + ".\nThe message is queued until then");
+    return;
+  }
   if (options_.wait) {
     refuse(kExitTimeout, "timeout",
            "not " + *options_.wait + " in time" + (offline ? reason : "") +
@@ -261,7 +268,7 @@ void SendCommand::give_up(bool offline) {
   if (queued > 0) {
     const std::string what =
         options_.lines ? grouped(queued) + " messages are queued" : "· queued";
-    note((offline ? "Offline" + reason + ": " : "The server is slow: ") + what +
+    note((offline ? "Offline" + reason + ": " : "Not accepted yet: ") + what +
          "; they leave with the next godwit command that connects.");
   }
   console_.finish(failure_exit_);
