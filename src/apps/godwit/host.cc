@@ -168,7 +168,9 @@ void Host::adopt(int fd) {
 
 void Host::run() {
   loop_.post([] {});
-  loop_.run();
+  do {
+    loop_.run();
+  } while (!sessions_.empty());  // a front-end may come in the very turn that was to be the last
 }
 
 void Host::accept_all() {
