@@ -16,7 +16,8 @@ Result<Content> open_content(ByteView padded) {
   }
   auto content = decode<Content>(padded.first(padded.size() - 1));
   if (!content) return content;
-  if (content->id.is_nil() || content->stream == 0 || content->number == 0) {
+  const bool numbered = content->number != 0;  // all but hints are
+  if (content->id.is_nil() || content->stream == 0 || numbered == content->typing.has_value()) {
     return fail(Code::kCorrupt, "a message lacks its identification");
   }
   if (content->text && !is_utf8(view_of(content->text->body))) {

@@ -25,6 +25,13 @@ struct Receipt {
   }
 };
 
+// Whether the sender is composing right now. Travels as a hint (proto::Kind::kHint), so it has no
+// number, and is worth nothing a few seconds later.
+struct Typing {
+  std::uint8_t active = 0;
+  static void fields(auto& m, auto& field) { field(1, m.active); }
+};
+
 struct Content {
   MessageId id;
   Instant composed;
@@ -35,6 +42,7 @@ struct Content {
   std::uint64_t number = 0;
   std::optional<Text> text;  // exactly one of these; neither: made by a newer version
   std::optional<Receipt> receipt;
+  std::optional<Typing> typing;
   static void fields(auto& m, auto& field) {
     field(1, m.id);
     field(2, m.composed);
@@ -43,6 +51,7 @@ struct Content {
     field(5, m.number);
     field(6, m.text);
     field(7, m.receipt);
+    field(8, m.typing);
   }
 };
 

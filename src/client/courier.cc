@@ -15,10 +15,10 @@ constexpr std::size_t kParcelOverhead = 384;
 
 // The same on every retry, another for every incarnation of a device: the server drops
 // repetitions by it. Tells nothing: item ids are random and travel encrypted.
-EnvelopeId envelope_id(const Item& item, DeviceId device, std::uint32_t registration_id) {
+EnvelopeId envelope_id(MessageId id, DeviceId device, std::uint32_t registration_id) {
   Bytes which{device.value};
   put_be32(which, registration_id);
-  const auto digest = crypto::sha256({view_of("godwit envelope"), item.id.view(), ByteView(which)});
+  const auto digest = crypto::sha256({view_of("godwit envelope"), id.view(), ByteView(which)});
   return EnvelopeId{*to_array<16>(ByteView(digest).first(16))};
 }
 
@@ -94,7 +94,7 @@ void Courier::serve(UserId user, Lane& lane, Turn& turn) {
     if (!submit.messages.empty() && octets + cost > limits::kMaxBatchBytes) break;
     octets += cost;
     const std::uint64_t number = contact->accepted + 1 + submit.messages.size();
-    auto sealed = seal(item, *contact, number, addressed, lane, turn);
+    auto sealed = seal(content_of(item, number), *contact, addressed, lane.fetch, turn);
     if (!sealed) return fetch(user, lane, turn);
     submit.messages.push_back(std::move(*sealed));
   }
@@ -104,16 +104,21 @@ void Courier::serve(UserId user, Lane& lane, Turn& turn) {
   parts_.connection.ask({.kind = proto::Kind::kSubmit, .user = user}, encode(submit), turn);
 }
 
-// Encrypts one item for each device. An error: a session has run out; lane.fetch says which.
-Result<proto::Outgoing> Courier::seal(const Item& item, ContactRow& contact, std::uint64_t number,
-                                      std::span<const DeviceId> devices, Lane& lane, Turn& turn) {
-  const Bytes plaintext = seal_content({.id = item.id,
-                                        .composed = item.composed,
-                                        .sender_phone = parts_.registration.profile().phone,
-                                        .stream = parts_.registration.stream(),
-                                        .number = number,
-                                        .text = item.text,
-                                        .receipt = item.receipt});
+Content Courier::content_of(const Item& item, std::uint64_t number) const {
+  return {.id = item.id,
+          .composed = item.composed,
+          .sender_phone = parts_.registration.profile().phone,
+          .stream = parts_.registration.stream(),
+          .number = number,
+          .text = item.text,
+          .receipt = item.receipt};
+}
+
+// Encrypts for each device. An error: a session has run out; `run_out` says which.
+Result<proto::Outgoing> Courier::seal(const Content& content, const ContactRow& contact,
+                                      std::span<const DeviceId> devices,
+                                      std::set<DeviceId>& run_out, Turn& turn) {
+  const Bytes plaintext = seal_content(content);
   proto::Outgoing outgoing;
   for (const DeviceId device : devices) {
     const SessionKey key{contact.contact.user, device};
@@ -122,17 +127,27 @@ Result<proto::Outgoing> Courier::seal(const Item& item, ContactRow& contact, std
     auto sealed = e2e::encrypt(session, parts_.keyring.identity(), plaintext, turn.env);
     if (!sealed) {
       session.archive_current();
-      lane.fetch.insert(device);
+      run_out.insert(device);
       return fail(sealed.error());
     }
     const std::uint32_t registration_id = session.remote_registration_id().value_or(0);
-    outgoing.parcels.push_back({.id = envelope_id(item, device, registration_id),
+    outgoing.parcels.push_back({.id = envelope_id(content.id, device, registration_id),
                                 .device = device,
                                 .registration_id = registration_id,
                                 .type = static_cast<proto::CiphertextType>(sealed->type),
                                 .ciphertext = std::move(sealed->message)});
   }
   return outgoing;
+}
+
+void Courier::hint(const Content& content, ContactRow& contact, Turn& turn) {
+  if (!parts_.connection.attached() || Contacts::held(contact)) return;
+  const UserId user = contact.contact.user;
+  const auto devices = parts_.sessions.usable(user, Contacts::pinned(contact), turn);
+  std::set<DeviceId> run_out;
+  auto sealed = seal(content, contact, devices, run_out, turn);
+  if (!sealed || devices.empty()) return;
+  parts_.connection.tell(proto::Kind::kHint, encode(proto::Hint{user, std::move(*sealed)}), turn);
 }
 
 void Courier::fetch(UserId user, Lane& lane, Turn& turn) {

@@ -36,6 +36,9 @@ class Courier {
   // Sends what may be sent now.
   void pump(Turn& turn);
 
+  // Sends `content` as a hint, if it can go at once; nothing is queued, fetched or repeated.
+  void hint(const Content& content, ContactRow& contact, Turn& turn);
+
   void on_bundles(UserId user, const proto::Bundles& bundles, Turn& turn);
   void on_accepted(UserId user, Turn& turn);
   // A FetchBundles or Submit was refused.
@@ -64,8 +67,10 @@ class Courier {
   void serve(UserId user, Lane& lane, Turn& turn);
   void fetch(UserId user, Lane& lane, Turn& turn);
   bool start_session(ContactRow& contact, const proto::Bundle& bundle, Turn& turn);
-  Result<proto::Outgoing> seal(const Item& item, ContactRow& contact, std::uint64_t number,
-                               std::span<const DeviceId> devices, Lane& lane, Turn& turn);
+  Content content_of(const Item& item, std::uint64_t number) const;
+  Result<proto::Outgoing> seal(const Content& content, const ContactRow& contact,
+                               std::span<const DeviceId> devices, std::set<DeviceId>& run_out,
+                               Turn& turn);
   void on_conflict(UserId user, Lane& lane, const proto::ErrorBody& error, Turn& turn);
   void on_permanent(UserId user, Lane& lane, const proto::ErrorBody& error, Turn& turn);
   void postpone(UserId user, Lane& lane, Duration at_least, Turn& turn);

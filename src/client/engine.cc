@@ -123,6 +123,19 @@ Result<SafetyNumber> Engine::safety_number(std::string_view phone) const {
   return number;
 }
 
+void Engine::set_typing(std::string_view phone, bool active, Env& env, Effects& out) {
+  ContactRow* contact = state_->contacts.find(phone);
+  if (!contact) return;
+  Turn turn = state_->begin(env);
+  const Content typing{.id = MessageId::random(env.entropy),
+                       .composed = env.now,
+                       .sender_phone = profile().phone,
+                       .stream = state_->registration.stream(),
+                       .typing = Typing{active}};
+  state_->courier.hint(typing, *contact, turn);
+  state_->finish(turn, out);
+}
+
 Result<void> Engine::set_verified(std::string_view phone, bool verified, Env& env, Effects& out) {
   ContactRow* contact = state_->contacts.find(phone);
   if (!contact || contact->contact.identity_key.empty()) {

@@ -62,6 +62,9 @@ class Engine {
                               Env& env, Effects& out);
   // Marks all received messages of a chat as read and tells their senders.
   Result<void> mark_read(std::string_view phone, Env& env, Effects& out);
+  // Tells a person who is connected that this one is composing, or no longer is. Silently nothing
+  // without a connection or a session. Repeat every limits::kTypingRepeats while it goes on.
+  void set_typing(std::string_view phone, bool active, Env& env, Effects& out);
   // Contact by number, if one is known: identity, verification state.
   const Contact* contact(std::string_view phone) const;
   // Everybody known, also those whose number is not.

@@ -130,6 +130,11 @@ void Engine::State::route(proto::Frame& frame, Turn& turn) {
       if (!connection.attached()) return connection.drop("the server sent mail too early", turn);
       return inbox.on_deliver(std::move(*deliver), turn);
     }
+    case Kind::kHinted: {
+      const auto envelope = decode<proto::Envelope>(frame.body);
+      if (!envelope) return malformed(turn);
+      return inbox.on_hint(*envelope, turn);
+    }
     case Kind::kPrekeysLow: {
       const auto low = decode<proto::PrekeysLow>(frame.body);
       if (!low) return malformed(turn);

@@ -94,6 +94,33 @@ TEST_F(Conversation, AMessageArrivesAndIsAcknowledged) {
   EXPECT_EQ(statuses, (std::vector{Status::kSent, Status::kDelivered, Status::kRead}));
 }
 
+TEST_F(Conversation, TypingIsShownAtOnceAndLeavesNoTrace) {
+  const auto type = [&](bool active) {
+    alice.run([&](Engine& e, Env& at, Effects& out) {
+      e.set_typing(kBob, active, at, out);
+      return 0;
+    });
+    world.settle();
+  };
+  type(true);  // nobody she has talked to
+  EXPECT_EQ(world.asked(Kind::kHint), 0u);
+  alice.send(kBob, "salut");
+  world.settle();
+  type(true);
+  type(false);
+  ASSERT_EQ(bob.events<TypingChanged>().size(), 2u);
+  EXPECT_TRUE(bob.events<TypingChanged>()[0].active);
+  EXPECT_EQ(bob.events<TypingChanged>()[0].phone, kAlice);
+  EXPECT_FALSE(bob.events<TypingChanged>()[1].active);
+  bob.disconnect();
+  type(true);
+  alice.send(kBob, "and now");
+  world.pass(minutes(1));
+  EXPECT_EQ(bob.events<TypingChanged>().size(), 2u);
+  EXPECT_EQ(bob.history(kAlice), (Texts{"salut", "and now"}));
+  bob.expect_live_equals_stored();
+}
+
 TEST_F(Conversation, BothSidesTalkAtOnce) {
   for (int i = 0; i < 5; ++i) {
     alice.send(kBob, "a" + std::to_string(i));

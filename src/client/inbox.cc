@@ -37,6 +37,17 @@ void Inbox::on_deliver(proto::Deliver deliver, Turn& turn) {
   }
 }
 
+void Inbox::on_hint(const proto::Envelope& envelope, Turn& turn) {
+  const ContactRow* contact = parts_.contacts.find(envelope.from);
+  if (!contact || contact->unconfirmed || waiting()) return;
+  if (!parts_.sessions.find({envelope.from, envelope.from_device})) return;
+  const auto content = open(envelope, turn);
+  if (!content || !content->typing) return;
+  turn.notify(TypingChanged{.chat = envelope.from,
+                            .phone = contact->contact.phone,
+                            .active = content->typing->active != 0});
+}
+
 // Processes what is there, up to the first delivery that has to wait.
 void Inbox::work(Turn& turn) {
   Arrived arrived;

@@ -37,6 +37,9 @@ class Inbox {
   explicit Inbox(Parts parts) : parts_(parts) {}
 
   void on_deliver(proto::Deliver deliver, Turn& turn);
+  // Something of the moment, of somebody known. Whatever else it says is not believed here: only
+  // what has a number and a place in the queue is shown once and in order.
+  void on_hint(const proto::Envelope& envelope, Turn& turn);
   // The directory's answer about a number, nil when nobody has it.
   void on_lookup(const std::string& phone, UserId user, Turn& turn);
   // It could not answer now.

@@ -234,6 +234,16 @@ std::optional<Frame> World::answer(Device& device, const Frame& frame) {
       }
       return proto::make_frame(Kind::kOk, frame.id, proto::LookedUp{found->second.user});
     }
+    case Kind::kHint: {
+      auto hint = decode<proto::Hint>(frame.body);
+      Account* to = account_of(hint->to);
+      if (!to || !to->attached) return std::nullopt;
+      proto::Parcel& parcel = hint->message.parcels[0];
+      const proto::Envelope envelope{parcel.id,   own->user,         DeviceId{1},
+                                     parcel.type, parcel.ciphertext, now};
+      to->device->receive(proto::make_frame(Kind::kHinted, 0, envelope));
+      return std::nullopt;
+    }
     case Kind::kFetchBundles: return on_bundles(frame);
     case Kind::kSubmit: return on_submit(*own, frame);
     case Kind::kUploadPrekeys: {

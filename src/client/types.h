@@ -114,11 +114,17 @@ struct IdentityChanged {
   UserId chat;
   std::string phone;
 };
+// Somebody composes a message to me, or stopped. Unsaid after limits::kTypingFades.
+struct TypingChanged {
+  UserId chat;
+  std::string phone;
+  bool active = false;
+};
 struct ConnectionChanged {
   bool online = false;
   std::string reason;  // why it went, in words; empty when online
 };
 using Event = std::variant<MessageReceived, StatusChanged, CodeRequested, Registered, Failed,
-                           IdentityChanged, ConnectionChanged>;
+                           IdentityChanged, TypingChanged, ConnectionChanged>;
 
 }  // namespace godwit::client
