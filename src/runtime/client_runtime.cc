@@ -188,6 +188,11 @@ void ClientRuntime::perform_one(client::Effect& effect) {
   if (auto* send = std::get_if<client::SendFrame>(&effect)) {
     link_.send(send->frame);
   } else if (auto* notify = std::get_if<client::Notify>(&effect)) {
+    const auto* change = std::get_if<client::ConnectionChanged>(&notify->event);
+    if (change != nullptr && !change->online && fault_ == LinkFault::kNone) {
+      fault_ = LinkFault::kEnded;
+      reason_ = change->reason;
+    }
     listener_.on_event(notify->event);
   } else if (std::get_if<client::Connect>(&effect) != nullptr) {
     open_link();

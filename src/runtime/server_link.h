@@ -26,6 +26,7 @@ enum class LinkFault : std::uint8_t {
   kUnreachable,  // no address, refused, timed out, broken
   kServerKey,    // the server's key is not the pinned one
   kProtocol,     // it does not speak our protocol, or another version
+  kEnded,        // one side ended it with a reason, e.g. another device took the account
 };
 
 class ServerLink final : private io::Tcp::Owner {

@@ -153,8 +153,7 @@ void serve(const Home& home, const crypto::Key& key, int fd) {
     send_refusal(kFrontEnd, loop.error().code, std::string(loop.error().text));
     return;
   }
-  auto host =
-      Host::create(**loop, **store, entropy, home.directory().string(), listen_on(home));
+  auto host = Host::create(**loop, **store, entropy, home.directory().string(), listen_on(home));
   if (!host) {
     send_refusal(kFrontEnd, host.error().code, std::string(host.error().text));
     return;

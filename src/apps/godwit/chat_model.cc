@@ -96,8 +96,10 @@ bool ChatModel::apply(std::string_view json) {
     reason_ = printable(text_at(object, "reason"));
   } else if (type == "identity") {
     verified_ = false;
-    note("The keys of this contact changed: a new phone, or somebody in between. "
-         "Compare the safety number: godwit verify " + with_);
+    note(
+        "The keys of this contact changed: a new phone, or somebody in between. "
+        "Compare the safety number: godwit verify " +
+        with_);
   } else if (type == "error") {
     problem_ = printable(text_at(object, "text"));
     text_back_ = text_at(object, "text_back");

@@ -40,7 +40,7 @@ class ChatModel {
   bool verified() const { return verified_; }
   bool online() const { return online_; }
   const std::string& reason() const { return reason_; }
-  bool more() const { return more_; }        // older messages can be had
+  bool more() const { return more_; }  // older messages can be had
   const std::string& problem() const { return problem_; }
   void clear_problem() { problem_.clear(); }
   // A text that could not be sent, to be put back into the editor; told once.

@@ -19,8 +19,9 @@ class ChatModelTest : public testing::Test {
  protected:
   void SetUp() override { std::setlocale(LC_CTYPE, "C.UTF-8"); }
   void message(const char* id, const char* direction, const std::string& text, bool old = false) {
-    Json object = {{"type", "message"}, {"id", id}, {"direction", direction},
-                   {"timestamp_ms", 1700000000000}, {"status", "queued"}, {"text", text}};
+    Json object = {{"type", "message"},      {"id", id},
+                   {"direction", direction}, {"timestamp_ms", 1700000000000},
+                   {"status", "queued"},     {"text", text}};
     if (old) object["older"] = true;
     EXPECT_TRUE(model_.apply(json_line(object)));
   }

@@ -111,7 +111,7 @@ void ChatView::draw_title(int width) {
   mvhline(0, 0, ' ', width);
   put(0, 1, model_.with() + (model_.verified() ? "  ✓ verified" : ""));
   attroff(COLOR_PAIR(kPairTitle) | A_BOLD);
-  const std::string state = model_.online() ? "● online"
+  const std::string state = model_.online()           ? "● online"
                             : model_.reason().empty() ? "○ connecting…"
                                                       : "○ offline: " + model_.reason();
   const std::u32string text = from_utf8(state);
@@ -173,8 +173,8 @@ void ChatView::draw_input(int row, int width) {
   const auto room = static_cast<std::size_t>(width - 4);
   const std::u32string_view before =
       tail_of(std::u32string_view(text).substr(0, editor_.cursor()), room);
-  const std::u32string_view after = head_of(std::u32string_view(text).substr(editor_.cursor()),
-                                            room - columns_of(before));
+  const std::u32string_view after =
+      head_of(std::u32string_view(text).substr(editor_.cursor()), room - columns_of(before));
   put(row, 2, before);
   if (text.empty()) {
     attron(A_DIM);

@@ -1,8 +1,8 @@
 #include "apps/godwit/command.h"
 
 #include "apps/godwit/chat_command.h"
-#include "apps/godwit/record_commands.h"
 #include "apps/godwit/receive_command.h"
+#include "apps/godwit/record_commands.h"
 #include "apps/godwit/register_command.h"
 #include "apps/godwit/send_command.h"
 
@@ -37,8 +37,11 @@ bool Command::require_account() {
 std::string Command::held_reason(const std::string& phone) const {
   const client::Contact* contact = client_.engine().contact(phone);
   if (contact == nullptr || contact->new_identity_key.empty()) return {};
-  return "the keys of " + phone + " are not the ones you verified: a new phone, or somebody in "
-         "between. Compare the safety number (godwit verify " + phone + "), then accept it with "
+  return "the keys of " + phone +
+         " are not the ones you verified: a new phone, or somebody in "
+         "between. Compare the safety number (godwit verify " +
+         phone +
+         "), then accept it with "
          "--mark, or with --unmark unseen";
 }
 

@@ -4,10 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <toml++/toml.h>
 #include <cerrno>
 #include <cstdlib>
 #include <fstream>
-#include <toml++/toml.h>
 
 #include "base/codec.h"
 #include "crypto/aead.h"
@@ -120,8 +120,9 @@ Result<Home> Home::open(const fs::path& directory) {
   if ((facts.st_mode & 077) != 0) {
     // An empty directory made by hand becomes a home; one with files in it may be a mistake.
     if (!fs::is_empty(directory, error) && !fs::exists(directory / "FORMAT", error)) {
-      return fail(Code::kForbidden, "the home directory holds other things and is open to others: "
-                                    "name an empty one");
+      return fail(Code::kForbidden,
+                  "the home directory holds other things and is open to others: "
+                  "name an empty one");
     }
     ::chmod(directory.c_str(), 0700);
   }
@@ -182,8 +183,9 @@ Result<crypto::Key> Home::unlock(const std::optional<crypto::SecretBytes>& passp
     return std::move(*key);
   }
   if (!passphrase) {
-    return fail(Code::kUnauthenticated, "this home is locked: give its passphrase in "
-                                        "GODWIT_PASSPHRASE or with --passphrase-file");
+    return fail(Code::kUnauthenticated,
+                "this home is locked: give its passphrase in "
+                "GODWIT_PASSPHRASE or with --passphrase-file");
   }
   const auto outer =
       crypto::argon2id(passphrase->view(), file->salt, {file->passes, file->memory_kib});

@@ -31,8 +31,8 @@ class Home {
 
   // The store's key; made at first use. kUnauthenticated: the passphrase is wrong or missing, or
   // one was given to a home that has none. `cost` is for a new key only.
-  Result<crypto::Key> unlock(const std::optional<crypto::SecretBytes>& passphrase,
-                             Entropy& entropy, crypto::Argon2Cost cost = {}) const;
+  Result<crypto::Key> unlock(const std::optional<crypto::SecretBytes>& passphrase, Entropy& entropy,
+                             crypto::Argon2Cost cost = {}) const;
   // True when a key exists and needs a passphrase.
   bool needs_passphrase() const;
 

@@ -108,8 +108,8 @@ void Host::Session::finish(int exit_code) {
 
 void Host::Session::flush() {
   while (out_used_ < out_.size() && !gone_) {
-    const ssize_t sent = ::send(fd_, out_.data() + out_used_, out_.size() - out_used_,
-                                MSG_DONTWAIT | MSG_NOSIGNAL);
+    const ssize_t sent =
+        ::send(fd_, out_.data() + out_used_, out_.size() - out_used_, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && errno == EAGAIN) break;
     if (sent <= 0) {

@@ -21,8 +21,8 @@ namespace godwit::cli {
 class Host final : private io::Source, private runtime::ClientRuntime::Listener {
  public:
   // `listener` is the home's listening socket, -1 for none; the host closes it.
-  static Result<std::unique_ptr<Host>> create(io::Loop& loop, ports::Store& store,
-                                              Entropy& entropy, std::string home, int listener);
+  static Result<std::unique_ptr<Host>> create(io::Loop& loop, ports::Store& store, Entropy& entropy,
+                                              std::string home, int listener);
   ~Host() override;
 
   // Takes a connected socket of a front-end.

@@ -1,8 +1,8 @@
 #include "apps/godwit/host.h"
 
 #include <arpa/inet.h>
-#include <gtest/gtest.h>
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -105,8 +105,9 @@ TEST_F(HostTest, RunsACommandAndEndsWithItsFrontEnd) {
   const Ran ran = run_on(first_, {"status", "--json"});
   EXPECT_EQ(ran.outcome, Outcome::kEnded);
   EXPECT_EQ(ran.exit_code, kExitOk);
-  EXPECT_EQ(ran.out, "{\"type\":\"status\",\"home\":\"/home\",\"registered\":false,\"server\":\"\","
-                     "\"connection\":\"offline\",\"outbox\":0}\n");
+  EXPECT_EQ(ran.out,
+            "{\"type\":\"status\",\"home\":\"/home\",\"registered\":false,\"server\":\"\","
+            "\"connection\":\"offline\",\"outbox\":0}\n");
 }
 
 TEST_F(HostTest, ErrorsGoToStderrInTheAskedForm) {
@@ -125,14 +126,13 @@ TEST_F(HostTest, ACommandThatWaitsHoldsUpNobody) {
   serve();
   const int second = attach_while_serving();
   Ran waiting;
-  std::thread other([&] {
-    waiting = run_on(second, {"register", "+33612345678", "--timeout", "0.6"});
-  });
+  std::thread other(
+      [&] { waiting = run_on(second, {"register", "+33612345678", "--timeout", "0.6"}); });
   MemoryScreen screen;
   FrontEnd registering(first_, screen);
   std::thread first([&] {
-    registering.run({.args = {"register", "+33612345678", "--timeout", "0.6"},
-                     .server = silent.address()});
+    registering.run(
+        {.args = {"register", "+33612345678", "--timeout", "0.6"}, .server = silent.address()});
   });
   const auto before = std::chrono::steady_clock::now();
   const Ran ran = run_on(attach_while_serving(), {"status"});

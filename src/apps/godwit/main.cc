@@ -26,8 +26,8 @@ constexpr auto kAttachPatience = std::chrono::seconds(10);
 constexpr auto kAttachPause = std::chrono::milliseconds(20);
 
 int refuse(const Options& options, int exit_code, std::string_view code, std::string_view text) {
-  const std::string message = options.json ? json_line(error_json(code, text))
-                                           : "godwit: " + printable(text, true) + "\n";
+  const std::string message =
+      options.json ? json_line(error_json(code, text)) : "godwit: " + printable(text, true) + "\n";
   std::fputs(message.c_str(), stderr);
   return exit_code;
 }
@@ -127,7 +127,8 @@ int run_command(const Options& options, const Home& home, const crypto::Key& key
     if (ended.outcome == Outcome::kLost) {
       return refuse(options, kExitInternal, "internal",
                     "the process that keeps this home ended unexpectedly; what it had accepted is "
-                    "stored. Repeat the command (" + home.log().string() + ")");
+                    "stored. Repeat the command (" +
+                        home.log().string() + ")");
     }
     if (std::chrono::steady_clock::now() > give_up) {
       return refuse(options, kExitInternal, "internal",
@@ -150,9 +151,9 @@ int run(const std::vector<std::string>& args) {
   std::error_code ignored;
   const bool fresh = !std::filesystem::exists(*directory / "key", ignored);
   if (fresh && options.verb != Verb::kRegister) {
-    return refuse(options, kExitRefused, "not_registered",
-                  "no account in " + directory->string() +
-                      ": godwit register +NUMBER --server HOST:PORT");
+    return refuse(
+        options, kExitRefused, "not_registered",
+        "no account in " + directory->string() + ": godwit register +NUMBER --server HOST:PORT");
   }
   const auto home = Home::open(*directory);
   if (!home) return refuse(options, home.error());

@@ -30,8 +30,8 @@ class Grammar {
     app.set_version_flag("--version", "godwit " GODWIT_VERSION);
     app.add_option("--home", o.home, "Where keys and messages live")->type_name("DIR");
     app.add_option("--server", o.server, "The server to connect to")->type_name("HOST:PORT");
-    app.add_option("--passphrase-file", o.passphrase_file,
-                   "File whose first line unlocks the home")->type_name("FILE");
+    app.add_option("--passphrase-file", o.passphrase_file, "File whose first line unlocks the home")
+        ->type_name("FILE");
     app.add_flag("--json", o.json, "One JSON object per line on stdout");
     app.add_flag("--accept-server-key", o.accept_server_key,
                  "Trust the server's new key after it changed");
@@ -68,8 +68,8 @@ class Grammar {
   }
   void timeout(CLI::App* sub, const char* text) {
     sub->add_option_function<double>(
-           "--timeout",
-           [this](double s) { o_.timeout = milliseconds(std::llround(s * 1000)); }, text)
+           "--timeout", [this](double s) { o_.timeout = milliseconds(std::llround(s * 1000)); },
+           text)
         ->type_name("SECONDS")
         ->check(CLI::Range(0.0, 1e9));
   }

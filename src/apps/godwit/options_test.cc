@@ -42,17 +42,16 @@ TEST(Options, NumbersMayBeWrittenAsPeopleDo) {
 }
 
 TEST(Options, MistakesAreUsageErrors) {
-  for (const auto& args : {std::vector<std::string>{},
-                           std::vector<std::string>{"dance"},
-                           std::vector<std::string>{"send"},
-                           std::vector<std::string>{"send", "0612345678", "national"},
-                           std::vector<std::string>{"send", "+3361234567890123", "too long"},
-                           std::vector<std::string>{"send", "+336x5", "letters"},
-                           std::vector<std::string>{"send", "+33687654321", "--wait", "never"},
-                           std::vector<std::string>{"receive", "--count", "0"},
-                           std::vector<std::string>{"receive", "--timeout", "-1"},
-                           std::vector<std::string>{"verify", "+33687654321", "--mark",
-                                                    "--unmark"}}) {
+  for (const auto& args :
+       {std::vector<std::string>{}, std::vector<std::string>{"dance"},
+        std::vector<std::string>{"send"},
+        std::vector<std::string>{"send", "0612345678", "national"},
+        std::vector<std::string>{"send", "+3361234567890123", "too long"},
+        std::vector<std::string>{"send", "+336x5", "letters"},
+        std::vector<std::string>{"send", "+33687654321", "--wait", "never"},
+        std::vector<std::string>{"receive", "--count", "0"},
+        std::vector<std::string>{"receive", "--timeout", "-1"},
+        std::vector<std::string>{"verify", "+33687654321", "--mark", "--unmark"}}) {
     const Parsed result = parse(args);
     EXPECT_FALSE(result.options);
     EXPECT_EQ(result.exit_code, kExitUsage);

@@ -157,12 +157,8 @@ std::string_view tick(client::Status status) {
 
 Json message_json(const client::Message& message) {
   const std::string chat = who(message.phone, message.chat);
-  return {{"type", "message"},
-          {"id", id_text(message.id)},
-          {"from", chat},
-          {"chat", chat},
-          {"timestamp_ms", message.composed.ms},
-          {"text", message.text}};
+  return {{"type", "message"}, {"id", id_text(message.id)},           {"from", chat},
+          {"chat", chat},      {"timestamp_ms", message.composed.ms}, {"text", message.text}};
 }
 
 Json history_json(const client::Message& message) {

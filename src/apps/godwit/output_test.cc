@@ -14,9 +14,19 @@ TEST(Printable, LeavesOrdinaryTextAlone) {
 
 TEST(Printable, TakesThePowerOfEscapeSequences) {
   EXPECT_EQ(printable("\x1b]0;owned\x07"), "␛]0;owned␇");
-  EXPECT_EQ(printable("\xc2\x9b" "31m"), "\xEF\xBF\xBD" "31m") << "the one-character CSI";
-  EXPECT_EQ(printable("a\x7f" "b\rc\x08"), "a\xEF\xBF\xBD" "b␍c␈");
-  EXPECT_EQ(printable("\xE2\x80\xAE" "gpj.exe"), "\xEF\xBF\xBDgpj.exe") << "right to left";
+  EXPECT_EQ(printable("\xc2\x9b"
+                      "31m"),
+            "\xEF\xBF\xBD"
+            "31m")
+      << "the one-character CSI";
+  EXPECT_EQ(printable("a\x7f"
+                      "b\rc\x08"),
+            "a\xEF\xBF\xBD"
+            "b␍c␈");
+  EXPECT_EQ(printable("\xE2\x80\xAE"
+                      "gpj.exe"),
+            "\xEF\xBF\xBDgpj.exe")
+      << "right to left";
   EXPECT_EQ(printable(std::string_view("a\0b", 3)), "a␀b");
 }
 
@@ -38,7 +48,9 @@ TEST(Utf8Error, NamesTheFirstWrongOctet) {
 }
 
 TEST(JsonLine, EscapesWhatATerminalObeys) {
-  EXPECT_EQ(json_line({{"text", "\x1b[2J\n\x7f\xc2\x9b" "é"}}),
+  EXPECT_EQ(json_line({{"text",
+                        "\x1b[2J\n\x7f\xc2\x9b"
+                        "é"}}),
             "{\"text\":\"\\u001b[2J\\n\\u007f\\u009bé\"}\n");
 }
 

@@ -5,7 +5,7 @@
 namespace godwit::cli {
 namespace {
 
-constexpr Duration kQuiet = seconds(1);            // after this silence the queue counts as drained
+constexpr Duration kQuiet = seconds(1);  // after this silence the queue counts as drained
 constexpr Duration kConnectPatience = seconds(5);
 constexpr Duration kInLine = milliseconds(200);
 constexpr std::uint64_t kUnconfirmed = 256 * 1024;  // octets given to a front-end and not written
@@ -151,8 +151,10 @@ void ReceiveCommand::wait_for_quiet() {
       end(kExitOk);
       return;
     }
+    const bool ended = client_.link_fault() == runtime::LinkFault::kEnded;
     refuse(kExitUnreachable, "unreachable",
-           "cannot reach " + printable(client_.server()) + ": " + client_.link_reason());
+           (ended ? "no connection to " : "cannot reach ") + printable(client_.server()) + ": " +
+               client_.link_reason());
   });
 }
 

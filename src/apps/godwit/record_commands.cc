@@ -189,8 +189,8 @@ void StatusCommand::print() {
     const auto row = [&](const char* name, const std::string& value) {
       line(paint(Ink::kDim, name, color()) + value);
     };
-    row("account     ", registered ? engine.profile().phone
-                                   : "none: godwit register +NUMBER --server HOST:PORT");
+    row("account     ",
+        registered ? engine.profile().phone : "none: godwit register +NUMBER --server HOST:PORT");
     row("server      ", client_.server().empty() ? "none" : printable(client_.server()));
     row("connection  ", paint(online ? Ink::kGreen : Ink::kYellow, state, color()) +
                             (reason.empty() ? "" : " (" + printable(reason) + ")"));
@@ -249,9 +249,9 @@ void VerifyCommand::print() {
       line("    " + paint(Ink::kBold, number->digits.substr(at, 23), color()));
     }
     if (console_.terminal().out_tty) line("\n" + qr_text(number->qr));
-    line(number->verified ? paint(Ink::kGreen, "✓ verified", color())
-                          : "Not verified. Equal on both sides? godwit verify " +
-                                options_.phone + " --mark");
+    line(number->verified
+             ? paint(Ink::kGreen, "✓ verified", color())
+             : "Not verified. Equal on both sides? godwit verify " + options_.phone + " --mark");
   }
   console_.finish(kExitOk);
 }

@@ -24,8 +24,9 @@ void RegisterCommand::start() {
   if (client_.engine().registered()) {
     const client::Profile& profile = client_.engine().profile();
     if (profile.phone != options_.phone) {
-      refuse(kExitUsage, "conflict", "this home already belongs to " + profile.phone +
-                                         ": take another one with --home DIR");
+      refuse(
+          kExitUsage, "conflict",
+          "this home already belongs to " + profile.phone + ": take another one with --home DIR");
     } else {
       registered();
     }
@@ -69,8 +70,8 @@ void RegisterCommand::code_sent() {
   if (options_.json) {
     emit({{"type", "code_sent"}, {"phone", options_.phone}});
   } else {
-    line("A code is on its way to " + options_.phone +
-         ". When you have it:\n  godwit register " + options_.phone + " --code CODE");
+    line("A code is on its way to " + options_.phone + ". When you have it:\n  godwit register " +
+         options_.phone + " --code CODE");
   }
   console_.finish(kExitOk);
 }
@@ -143,8 +144,9 @@ void RegisterCommand::registered() {
   } else {
     line(paint(Ink::kGreen, "✓", color()) + " You are " + profile.phone + " on " +
          printable(client_.server()) + ".");
-    note("  Write to somebody:  godwit send +NUMBER \"Hello\"\n"
-         "  Read what comes:    godwit receive --follow");
+    note(
+        "  Write to somebody:  godwit send +NUMBER \"Hello\"\n"
+        "  Read what comes:    godwit receive --follow");
   }
   console_.finish(kExitOk);
 }
@@ -166,7 +168,7 @@ void RegisterCommand::failed(const client::Failed& failure) {
   if (step_ == Step::kRegistering && failure.code == Code::kNotFound) {
     text += ": ask for one with godwit register " + options_.phone;
   }
-  const Exit exit = failure.code == Code::kUnavailable ? kExitUnreachable
+  const Exit exit = failure.code == Code::kUnavailable              ? kExitUnreachable
                     : failure.code == Code::kInvalid && !wrong_code ? kExitUsage
                                                                     : kExitRefused;
   refuse(exit, code_name(failure.code), text);

@@ -56,8 +56,9 @@ SendCommand::Composed SendCommand::compose(std::string_view text) {
     return Composed::kRefused;
   }
   if (text.size() > limits::kMaxText) {
-    refuse(kExitUsage, "too_large", where + "the message has " + size_text(text.size()) +
-                                        "; the limit is " + size_text(limits::kMaxText));
+    refuse(kExitUsage, "too_large",
+           where + "the message has " + size_text(text.size()) + "; the limit is " +
+               size_text(limits::kMaxText));
     return Composed::kRefused;
   }
   if (const std::size_t at = utf8_error(text); at != std::string_view::npos) {
@@ -121,8 +122,9 @@ void SendCommand::on_input_end() {
     return;
   }
   if (input_size_ > limits::kMaxText + 1) {
-    refuse(kExitUsage, "too_large", "the message has " + size_text(input_size_) +
-                                        "; the limit is " + size_text(limits::kMaxText));
+    refuse(kExitUsage, "too_large",
+           "the message has " + size_text(input_size_) + "; the limit is " +
+               size_text(limits::kMaxText));
     return;
   }
   std::string text = std::exchange(input_, {});
@@ -149,9 +151,9 @@ void SendCommand::on_commit_failed(Error error) {
   const std::uint64_t lost = unstored_.size();
   const std::uint64_t kept = number_ - lost;
   unstored_.clear();
-  complain(code_name(error.code),
-           error.code == Code::kFull ? "the disk is full: make room, then send again"
-                                     : std::string(error.text));
+  complain(code_name(error.code), error.code == Code::kFull
+                                      ? "the disk is full: make room, then send again"
+                                      : std::string(error.text));
   std::string text = "not sent: " + grouped(lost) + (lost == 1 ? " message" : " messages");
   if (options_.lines) text += ", from line " + grouped(kept + 1) + " on";
   note(text);
@@ -163,8 +165,8 @@ void SendCommand::watch_connection() {
   if (options_.wait || online()) {
     offline_.clear();
   } else if (!offline_.armed()) {
-    const Duration patience = std::min(options_.timeout.value_or(kOfflinePatience),
-                                       kOfflinePatience);
+    const Duration patience =
+        std::min(options_.timeout.value_or(kOfflinePatience), kOfflinePatience);
     offline_.set(patience, [this] { give_up(true); });
   }
   if (!options_.timeout) timeout_.set(kDefaultTimeout, [this] { give_up(!online()); });
@@ -206,9 +208,8 @@ void SendCommand::advance(const client::StatusChanged& change) {
 
 void SendCommand::report(const MessageId& id, const Waiting& message) {
   if (options_.json) {
-    Json object = {{"type", client::status_name(message.status)},
-                   {"id", id_text(id)},
-                   {"to", options_.phone}};
+    Json object = {
+        {"type", client::status_name(message.status)}, {"id", id_text(id)}, {"to", options_.phone}};
     if (options_.lines) object["line"] = message.number;
     emit(object);
   } else if (!options_.lines && message.status != client::Status::kQueued) {
@@ -229,8 +230,7 @@ void SendCommand::report_failure(const client::StatusChanged& change, std::uint6
     if (options_.lines) object["line"] = number;
     console_.err(json_line(object));
   } else if (failed_ == 0 || !options_.lines) {
-    complain(code_name(code),
-             (options_.lines ? "line " + grouped(number) + ": " : "") + text);
+    complain(code_name(code), (options_.lines ? "line " + grouped(number) + ": " : "") + text);
   }
 }
 
@@ -261,13 +261,12 @@ void SendCommand::give_up(bool offline) {
     return;
   }
   if (options_.lines && !input_ended_) {
-    refuse(kExitTimeout, "timeout", "stopped before the end of the input, after line " +
-                                        grouped(number_));
+    refuse(kExitTimeout, "timeout",
+           "stopped before the end of the input, after line " + grouped(number_));
     return;
   }
   if (queued > 0) {
-    const std::string what =
-        options_.lines ? grouped(queued) + " messages are queued" : "· queued";
+    const std::string what = options_.lines ? grouped(queued) + " messages are queued" : "· queued";
     note((offline ? "Offline" + reason + ": " : "Not accepted yet: ") + what +
          "; they leave with the next godwit command that connects.");
   }
@@ -277,7 +276,8 @@ void SendCommand::give_up(bool offline) {
 void SendCommand::on_interrupt() {
   if (options_.lines) summary();
   if (!waiting_.empty()) {
-    note("Interrupted: " + grouped(waiting_.size()) + " queued; they leave at the next connection.");
+    note("Interrupted: " + grouped(waiting_.size()) +
+         " queued; they leave at the next connection.");
   }
   console_.finish(kExitInterrupted);
 }

@@ -43,8 +43,7 @@ Result<void> Unshown::find_chats() {
 }
 
 Result<void> Unshown::rewind() {
-  const auto row =
-      store_.get(to_bytes(kPartition), ports::Space::kSetting, view_of(kShown));
+  const auto row = store_.get(to_bytes(kPartition), ports::Space::kSetting, view_of(kShown));
   if (!row && row.error().code != Code::kNotFound) return fail(row.error());
   cursor_ = row && row->value.size() == 8 ? get_be64(row->value) : 0;
   GODWIT_TRY(find_chats());
