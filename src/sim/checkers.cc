@@ -11,7 +11,7 @@ void NeverLost::reinstalled(std::uint32_t person) {
   }
 }
 
-void NeverLost::expired(std::uint32_t person) {
+void NeverLost::replaced(std::uint32_t person) {
   for (auto& [id, fate] : texts_) {
     if (id.to == person) fate.forgiven = true;
   }

@@ -31,8 +31,8 @@ class NeverLost {
   void shown(const TextId& id) { texts_[id].shown = true; }
   // The person's device is gone: what only it held, and what waited for it, may be lost.
   void reinstalled(std::uint32_t person);
-  // What still waits for the person is past its retention.
-  void expired(std::uint32_t person);
+  // What waits for the person is gone: past its retention, or meant for an earlier device.
+  void replaced(std::uint32_t person);
   bool forgiven(const TextId& id) const;
   bool complete() const;
   void check_at_end(Verdict& verdict) const;

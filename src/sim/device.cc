@@ -194,6 +194,8 @@ void Device::seen(const client::Event& event) {
     checkers.sender_order.notified(viewer(), *id, life_.verdict);
   } else if (const auto* status = std::get_if<client::StatusChanged>(&event)) {
     checkers.receipts_forward.seen(viewer(), status->id, status->status, life_.verdict);
+  } else if (std::holds_alternative<client::Registered>(event)) {
+    life_.took_over(index_);
   } else if (const auto* failed = std::get_if<client::Failed>(&event)) {
     const Duration wait = std::max(failed->retry_after, seconds(5));
     next_try_ = life_.timeline.now() + wait;

@@ -44,6 +44,8 @@ struct Life {
   Checkers checkers;
   Statistics statistics;
   Net net;
+  // A person's device has been registered: what waited for an earlier one is gone.
+  std::function<void(DeviceIndex)> took_over;
 };
 
 }  // namespace godwit::sim

@@ -5,7 +5,12 @@
 
 namespace godwit::sim {
 
-World::World(std::uint64_t seed, Trace::Print print) : life_(seed, std::move(print)) {}
+World::World(std::uint64_t seed, Trace::Print print) : life_(seed, std::move(print)) {
+  life_.took_over = [this](DeviceIndex person) {
+    for (const auto& each : people_) each->audit();  // what is forgiven must be known
+    life_.checkers.never_lost.replaced(person);
+  };
+}
 World::~World() = default;
 
 void World::begin(std::uint16_t shards) {
@@ -161,7 +166,7 @@ void World::break_something(Fault fault) {
       return device.turn_clock({between(life_.luck, -hours(30).ms, hours(30).ms)});
     case Fault::kReinstall:
       if (!device.registered()) return;
-      for (const auto& each : people_) each->audit();  // what is forgiven must be known
+      for (const auto& each : people_) each->audit();
       return device.reinstall();
   }
 }
@@ -252,7 +257,7 @@ void World::long_absence() {
   if (const std::uint64_t kept = node_->stored_envelopes(); kept != 0) {
     life_.verdict.broken("bounded_retention", std::to_string(kept) + " envelopes outlived it");
   }
-  life_.checkers.never_lost.expired(away.index());
+  life_.checkers.never_lost.replaced(away.index());
   for (const auto& device : people_) device->start();
   settle("after a month");
   last_round();
