@@ -89,7 +89,9 @@ void Session::request_code(proto::Frame& frame, ByteView pepper, Effects& out) {
   const auto body = decode<proto::RequestCode>(frame.body);
   if (!body || !is_e164(body->phone)) return refuse_frame(frame, kBadNumber, out);
   if (codes_requested_ >= kCodesPerConnection) {
-    return refuse_frame(frame, {Code::kRateLimited, "too many codes requested: try later"}, out);
+    static constexpr Error kTooMany{Code::kRateLimited, "too many codes requested: try later"};
+    refuse_frame(frame, kTooMany, out);
+    return end(kTooMany, out);  // the connection's allowance never comes back
   }
   ++codes_requested_;
   Message m = request(Verb::kRequestCode, frame);
