@@ -6,6 +6,8 @@
 #include <fstream>
 #include <string>
 
+#include "client/content.h"
+#include "e2e/session.h"
 #include "proto/frame.h"
 
 using namespace godwit;
@@ -136,6 +138,69 @@ void engines() {
   add("spoilt", {kSpoil, 0, 4, 1, 8, 8, 8, kSpoil, 0, 5, 0, 1, 2, 3, 4, kSpoil, 0, 2, 0, 9});
 }
 
+// First octet: the place in fuzz/e2e.cc.
+void e2e_records() {
+  SeededEntropy entropy(1);
+  Env env{Instant{1000}, entropy};
+  const auto own = e2e::LocalIdentity::generate(entropy);
+  const auto theirs = e2e::LocalIdentity::generate(entropy);
+  const auto prekey = e2e::SignedPrekey::make({1}, theirs, entropy);
+  const auto one_time = e2e::OneTimePrekey::make({2}, entropy);
+  const e2e::PrekeyBundle bundle{
+      theirs.registration_id, {1}, theirs.public_key(), prekey.id, prekey.public_key(),
+      prekey.signature,       {}};
+  e2e::Session session;
+  if (!e2e::start_session(session, own, bundle, nullptr, env)) return;
+  const auto sent = e2e::encrypt(session, own, view_of("hello"), env);
+  if (!sent) return;
+  const auto add = [](std::string_view name, std::uint8_t place, ByteView octets) {
+    Bytes seed = {place};
+    append(seed, octets);
+    write("e2e", name, seed);
+  };
+  add("prekey_message", 1, sent->message);
+  if (const auto message = e2e::PrekeyMessage::parse(sent->message)) {
+    add("whisper_message", 0, message->whisper);
+  }
+  add("session", 2, session.serialize().view());
+  add("identity", 4, own.serialize().view());
+  add("signed_prekey", 5, prekey.serialize().view());
+  add("one_time_prekey", 6, one_time.serialize().view());
+  add("decrypt", 7, sent->message);
+}
+
+void contents() {
+  client::Content content{.sender_phone = "+33612345678", .stream = 5, .number = 1};
+  content.text = client::Text{"hello"};
+  Bytes text = {0};
+  append(text, client::seal_content(content));
+  write("content", "text", text);
+  content.text.reset();
+  content.receipt = client::Receipt{client::Status::kRead, {{}, {}}};
+  Bytes receipt = {0};
+  append(receipt, client::seal_content(content));
+  write("content", "receipt", receipt);
+}
+
+void texts() {
+  write("config", "all",
+        to_bytes("data = \"/var/lib/godwitd\"\nlisten = \"[::]:7400\"\n"
+                 "threads = 2\nlog = \"json\"\nhttp = \"off\"\n"));
+  write("config", "wrong", to_bytes("lisen = 3\nlog_level = \"loud\"\n[table]\n"));
+  write("phone", "spaces", to_bytes("+33 6 12 34 56 78"));
+  write("phone", "brackets", to_bytes("+1 (650) 253-0000"));
+  write("phone", "local", to_bytes("0612345678"));
+  write("scenario", "offline",
+        to_bytes("# A promise.\nuser alice\nuser bob\nbob offline\n"
+                 "alice -> bob \"one\"\nserver kill\nbob online\n"
+                 "expect bob shows \"one\"\nwait 2 minutes\n"
+                 "expect server stores 0 envelopes\n"));
+  write("scenario", "large",
+        to_bytes("# A promise.\nsim only\nuser a\nuser b\n"
+                 "a -> b bytes 65537\nexpect a refused bytes 65537 "
+                 "too_large\ndisk full\nb reads\n"));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -149,4 +214,7 @@ int main(int argc, char** argv) {
   noise();
   shards();
   engines();
+  e2e_records();
+  contents();
+  texts();
 }

@@ -1,0 +1,42 @@
+// What a client reads after decryption, and from its own rows. The first octet says which.
+#include "client/content.h"
+
+#include "base/check.h"
+#include "client/rows.h"
+#include "fuzz.h"
+
+using namespace godwit;
+
+namespace {
+
+void content(ByteView octets) {
+  const auto opened = client::open_content(octets);
+  if (!opened) return;
+  const Bytes sealed = client::seal_content(*opened);
+  CHECK(sealed.size() % client::kPadding == 0);
+  const auto again = client::open_content(sealed);
+  CHECK(again && encode(*again) == encode(*opened));
+}
+
+template <typename Row>
+void row(ByteView octets) {
+  const auto read = decode<Row>(octets);
+  if (!read) return;
+  const Bytes once = encode(*read);
+  const auto again = decode<Row>(once);
+  CHECK(again && encode(*again) == once);
+}
+
+// The place in this list is part of the corpus: append only.
+constexpr void (*kReaders[])(ByteView) = {
+    &content,           &row<client::ProfileRow>, &row<client::ContactRow>, &row<client::UnreadRow>,
+    &row<client::Item>, &row<client::Awaited>,    &row<client::Progress>,   &row<client::Message>};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  fuzz::Input input(data, size);
+  const auto reader = kReaders[input.octet() % std::size(kReaders)];
+  reader(input.rest());
+  return 0;
+}
