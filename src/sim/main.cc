@@ -3,13 +3,13 @@
 //   sim --seeds A..B [--jobs N] [--json] [--hash] [--keep-going]
 //   sim --seeds S --trace
 //   sim --scenario FILE [--trace] | --parse FILE
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <deque>
-#include <fstream>
-#include <iterator>
 
 #ifndef __wasi__
 #include <sys/wait.h>
@@ -91,12 +91,6 @@ double elapsed(std::chrono::steady_clock::time_point since) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - since).count();
 }
 
-void progress(const Tally& sum, double seconds) {
-  std::fprintf(stderr, "\r%llu seeds, %.0f/s",
-               static_cast<unsigned long long>(sum.statistics.seeds),
-               static_cast<double>(sum.statistics.seeds) / seconds);
-}
-
 #ifdef __wasi__
 
 Tally live_all(const Options& options) {
@@ -109,6 +103,12 @@ Tally live_all(const Options& options) {
 }
 
 #else
+
+void progress(const Tally& sum, double seconds) {
+  std::fprintf(stderr, "\r%llu seeds, %.0f/s",
+               static_cast<unsigned long long>(sum.statistics.seeds),
+               static_cast<double>(sum.statistics.seeds) / seconds);
+}
 
 // Every jobs-th seed, reported through the pipe in pieces that are written whole.
 [[noreturn]] void work(const Options& options, std::uint32_t job, int pipe) {
@@ -210,12 +210,15 @@ void report(const Options& options, const Tally& sum, double seconds) {
 }
 
 std::optional<Scenario> read_scenario(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) {
+  std::FILE* const file = std::fopen(path.c_str(), "rb");
+  if (file == nullptr) {
     std::fprintf(stderr, "%s: no such file\n", path.c_str());
     return std::nullopt;
   }
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  std::string text;
+  char part[4096];
+  for (std::size_t n = 0; (n = std::fread(part, 1, sizeof part, file)) > 0;) text.append(part, n);
+  std::fclose(file);
   auto scenario = parse_scenario(path, text);
   if (scenario) return std::move(*scenario);
   std::fprintf(stderr, "%s\n", scenario.error().c_str());

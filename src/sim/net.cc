@@ -84,7 +84,8 @@ void Net::arrive(ConnectionId id, bool up) {
 
 void Net::deliver(ConnectionId id, bool up, const Bytes& octets) {
   const ByteView view = octets;
-  const std::size_t split = chance(entropy_, 60) ? entropy_.below(octets.size()) : 0;
+  const std::size_t split =
+      chance(entropy_, 60) ? static_cast<std::size_t>(entropy_.below(octets.size())) : 0;
   for (const ByteView part : {view.first(split), view.subspan(split)}) {
     const auto at = connections_.find(id);
     if (at == connections_.end() || at->second.broken) return;

@@ -95,7 +95,8 @@ void World::person_acts(Device& device) {
       std::uint64_t burst = what < 80 ? 1 : 1 + life_.luck.below(plan_.longest_burst);
       const bool large = what == 99;
       for (; burst > 0 && texts_left_ > 0; --burst) {
-        const std::uint64_t size = life_.luck.below(large ? plan_.longest_text : 200);
+        const auto size =
+            static_cast<std::size_t>(life_.luck.below(large ? plan_.longest_text : 200));
         if (device.compose(other, size)) --texts_left_;
       }
     }

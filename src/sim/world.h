@@ -54,7 +54,7 @@ class World {
   void check_quiet();
   void last_round();
   void long_absence();
-  Device& anybody() { return *people_[life_.luck.below(people_.size())]; }
+  Device& anybody() { return *people_[static_cast<std::size_t>(life_.luck.below(people_.size()))]; }
   Duration soon() { return between(life_.luck, milliseconds(200), seconds(15)); }
   std::string unsettled();
 
