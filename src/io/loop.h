@@ -50,6 +50,10 @@ class Loop {
   // Runs `task` in a later turn, in the order of the calls. Never blocks on the loop.
   void post(Task task);
 
+  // What a thread with its own table of descriptors keeps to run this loop, and to post() to it.
+  int epoll_descriptor() const { return epoll_; }
+  int wakeup_descriptor() const { return wakeup_; }
+
   // At most 255 sources, each outlives the loop's last turn.
   std::uint8_t add_source(Source& source);
   // Level-triggered. False when the kernel refuses (out of memory or watches).

@@ -42,10 +42,12 @@ std::unexpected<Error> listen_error(int error) {
 Tcp::Tcp(Loop& loop, Owner& owner)
     : loop_(loop), owner_(owner), source_(loop.add_source(*this)), scratch_(kReadBytes) {}
 
-Tcp::~Tcp() {
+Tcp::~Tcp() { close_all(); }
+
+void Tcp::close_all() {
   stop_listening();
   for (std::uint32_t i = 0; i < slots_.size(); ++i) {
-    if (slots_[i].fd >= 0) ::close(slots_[i].fd);
+    if (slots_[i].fd >= 0) ::close(std::exchange(slots_[i].fd, -1));
   }
 }
 
@@ -72,14 +74,19 @@ Result<Address> Tcp::listen(const Address& address, std::uint32_t max_connection
 void Tcp::stop_listening() {
   if (listener_ < 0) return;
   loop_.unwatch(listener_);
+  shutdown(listener_, SHUT_RDWR);  // though another table may still hold it
   ::close(std::exchange(listener_, -1));
 }
 
-Result<Conn> Tcp::connect(const Address& address, Duration timeout) {
+Result<Conn> Tcp::connect(const Address& address, Duration timeout,
+                          const std::optional<Address>& source) {
   const int fd = socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return fail(Code::kIo, "no descriptor left for a connection: raise ulimit -n");
   set_option(fd, IPPROTO_TCP, TCP_NODELAY);
-  const bool started = ::connect(fd, address.data(), address.size()) == 0 || errno == EINPROGRESS;
+  set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT);  // so that a port serves many destinations
+  const bool bound = !source || bind(fd, source->data(), source->size()) == 0;
+  const bool started =
+      bound && (::connect(fd, address.data(), address.size()) == 0 || errno == EINPROGRESS);
   const auto conn = adopt(fd, State::kConnecting, EPOLLOUT);
   if (!conn) return conn;
   if (!started) {

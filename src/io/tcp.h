@@ -12,6 +12,8 @@
 // Belongs to the loop's thread.
 #pragma once
 
+#include <optional>
+
 #include "base/bytes.h"
 #include "io/address.h"
 #include "io/chunked.h"
@@ -57,8 +59,11 @@ class Tcp final : private Source {
   // kConflict: the port is taken; kForbidden: not allowed to use it; kIo: no such address here.
   Result<Address> listen(const Address& address, std::uint32_t max_connections);
   void stop_listening();
-  // Ends in on_connected, or in on_closed with kRefused or kTimeout.
-  Result<Conn> connect(const Address& address, Duration timeout);
+  int listener_descriptor() const { return listener_; }  // -1: there is none
+  // Ends in on_connected, or in on_closed with kRefused or kTimeout. `source`: the local address;
+  // its port 0 lets the system pick one.
+  Result<Conn> connect(const Address& address, Duration timeout,
+                       const std::optional<Address>& source = {});
 
   // Writes at once what the kernel takes; keeps the rest. May cut off a slow reader.
   void send(Conn conn, ByteView octets);
@@ -69,6 +74,10 @@ class Tcp final : private Source {
   void close(Conn conn);
   // Closes without sending what waits.
   void abort(Conn conn, CloseReason reason = CloseReason::kLocal);
+
+  // Closes the listener and all connections, and tells nobody: the loop has had its last turn. A
+  // thread with its own table of descriptors does this before it ends.
+  void close_all();
 
   bool is_open(Conn conn) const;  // neither closed nor closing
   std::uint32_t connections() const { return live_; }

@@ -64,12 +64,13 @@ constexpr ConfigKey kKeys[] = {
     {"threads", "0", true, "Threads that serve clients, one shard each. 0: one per core.",
      [](Config& c, std::string_view v) { return set_number<std::uint16_t>(c.threads, v, 256); },
      "a number from 0 to 256"},
-    {"connections", "0", true,
-     "The most connections served at once. 0: as many as the limit of open files allows.",
+    {"max_connections", "0", true,
+     "The most connections served at once. 0: as many as the limit of open files allows. More than "
+     "that: threads with tables of open files of their own are added.",
      [](Config& c, std::string_view v) {
-       return set_number<std::uint32_t>(c.connections, v, 100'000'000);
+       return set_number<std::uint32_t>(c.max_connections, v, 4'000'000);
      },
-     "a number from 0 to 100000000"},
+     "a number from 0 to 4000000"},
     {"log", "human", false, "The form of the log on standard error: human, or json for machines.",
      [](Config& c, std::string_view v) { return set_choice(c.log, v, kFormats); }, "human or json"},
     {"log_level", "info", false, "The least level that is logged: debug, info, warn or error.",

@@ -25,7 +25,7 @@ struct Config {
   std::string listen;
   std::string http;  // empty: off
   std::uint16_t threads = 0;
-  std::uint32_t connections = 0;
+  std::uint32_t max_connections = 0;
   LogFormat log = LogFormat::kHuman;
   LogLevel log_level = LogLevel::kInfo;
 };

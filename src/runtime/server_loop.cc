@@ -1,9 +1,15 @@
 #include "runtime/server_loop.h"
 
+#include <unistd.h>
+
+#include <algorithm>
+#include <latch>
 #include <utility>
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "io/descriptors.h"
+#include "runtime/log.h"
 
 namespace godwit::runtime {
 
@@ -45,14 +51,34 @@ ServerLoop::ServerLoop(ServerShared& shared, ShardId shard, std::unique_ptr<io::
 
 ServerLoop::~ServerLoop() { stop(); }
 
-Result<io::Address> ServerLoop::listen(const io::Address& address) {
-  return tcp_.listen(address, kMaxConnections);
+Result<io::Address> ServerLoop::listen(const io::Address& address, std::uint32_t max_connections) {
+  return tcp_.listen(address, std::min(max_connections, kMaxConnections));
 }
 
-void ServerLoop::start() {
+void ServerLoop::start(bool own_table) {
   counters_.ticked = loop_->uptime();
   loop_->post([this] { tick(); });
-  thread_ = std::thread([this] { loop_->run(); });
+  const int listener = tcp_.listener_descriptor();
+  std::latch ready(1);
+  thread_ = std::thread([this, own_table, &ready] {
+    if (own_table) take_own_table();
+    ready.count_down();
+    loop_->run();
+    tcp_.close_all();  // here, where the descriptors are known
+  });
+  ready.wait();
+  // The thread has a copy. This one would keep the socket open when the thread stops listening.
+  if (own_table && listener >= 0) close(listener);
+}
+
+void ServerLoop::take_own_table() {
+  std::vector<int> kept = {loop_->epoll_descriptor()};
+  if (tcp_.listener_descriptor() >= 0) kept.push_back(tcp_.listener_descriptor());
+  for (const auto& loop : shared_.loops) kept.push_back(loop->loop_->wakeup_descriptor());
+  if (const auto taken = io::own_descriptor_table(std::move(kept)); !taken) {
+    log(LogLevel::kError, "a thread shares its limit of open files with others",
+        {{"why", taken.error().text}});
+  }
 }
 
 void ServerLoop::stop() {

@@ -64,9 +64,10 @@ class ServerLoop final : private io::Tcp::Owner {
   static Result<std::unique_ptr<ServerLoop>> create(ServerShared& shared, ShardId shard);
   ~ServerLoop() override;
 
-  // Before start().
-  Result<io::Address> listen(const io::Address& address);
-  void start();
+  // Before start(). Connections over `max_connections` are closed at once.
+  Result<io::Address> listen(const io::Address& address, std::uint32_t max_connections);
+  // `own_table`: the thread gets a table of descriptors of its own, and holds its sockets there.
+  void start(bool own_table);
 
   // Any thread. Stops listening, lets the shard take leave of its sessions, closes all.
   void drain();
@@ -112,6 +113,7 @@ class ServerLoop final : private io::Tcp::Owner {
     outputs_.clear();
   }
   void perform(server::Output& output);
+  void take_own_table();
   void mark(io::Conn conn, Connection& connection);
   void take_own_messages();
   void tick();

@@ -1,17 +1,18 @@
 #include "runtime/server_runtime.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 
+#include "io/descriptors.h"
 #include "runtime/log.h"
 
 namespace godwit::runtime {
 
 namespace {
 
-constexpr std::uint16_t kMaxThreads = 256;
-constexpr rlim_t kOwnDescriptors = 256;  // the store's files, listeners, loops, HTTP
+constexpr std::uint32_t kMaxLoops = 256;
+constexpr std::uint32_t kOwnDescriptors = 256;  // the store's files, listeners, loops, HTTP
+// In a loop's own table: its epoll and listener, every loop's wake-up, the standard ones.
+constexpr std::uint32_t kTableOverhead = kMaxLoops + 16;
 constexpr Duration kStuck = seconds(5);  // without a tick, which comes once a second
 constexpr int kExpiryTicks = 3600;
 
@@ -25,18 +26,6 @@ Duration uptime() {
   return {std::chrono::duration_cast<std::chrono::milliseconds>(since).count()};
 }
 
-// Raises the soft limit of open files to the hard one, and returns what it leaves for connections.
-std::uint32_t descriptors_for_connections() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 512;
-  if (limit.rlim_cur < limit.rlim_max) {
-    const rlimit raised{limit.rlim_max, limit.rlim_max};
-    if (setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
-  }
-  const rlim_t spare = std::max(limit.rlim_cur, kOwnDescriptors + 1) - kOwnDescriptors;
-  return static_cast<std::uint32_t>(std::min<rlim_t>(spare, UINT32_MAX));
-}
-
 }  // namespace
 
 Result<std::unique_ptr<ServerRuntime>> ServerRuntime::create(Options options, ports::Store& store,
@@ -45,18 +34,11 @@ Result<std::unique_ptr<ServerRuntime>> ServerRuntime::create(Options options, po
   store.set_now(wall_clock());
   auto identity = ServerIdentity::start(store, entropy);
   if (!identity) return fail(identity.error());
-  const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
-  const unsigned threads = options.threads != 0 ? options.threads : cores;
   std::unique_ptr<ServerRuntime> runtime(
-      new ServerRuntime(store, std::move(*identity),
-                        static_cast<std::uint16_t>(std::min<unsigned>(threads, kMaxThreads))));
+      new ServerRuntime(store, std::move(*identity), spread(options, io::descriptor_limit())));
   ServerShared& shared = runtime->shared_;
   shared.handshake_timeout = options.handshake_timeout;
   shared.idle_timeout = options.idle_timeout;
-  shared.max_connections = descriptors_for_connections();
-  if (options.connections != 0) {
-    shared.max_connections = std::min(shared.max_connections, options.connections);
-  }
   for (std::uint16_t shard = 0; shard < shared.placement->shards(); ++shard) {
     auto loop = ServerLoop::create(shared, {shard});
     if (!loop) return fail(loop.error());
@@ -70,11 +52,30 @@ Result<std::unique_ptr<ServerRuntime>> ServerRuntime::create(Options options, po
   return runtime;
 }
 
-ServerRuntime::ServerRuntime(ports::Store& store, ServerIdentity identity, std::uint16_t threads)
-    : store_(store) {
+ServerRuntime::Spread ServerRuntime::spread(const Options& options, std::uint32_t table) {
+  const std::uint32_t cores = std::max(1U, std::thread::hardware_concurrency());
+  Spread spread;
+  std::uint32_t loops = options.threads != 0 ? options.threads : cores;
+  const std::uint32_t one_table = std::max(table, kOwnDescriptors + 1) - kOwnDescriptors;
+  spread.in_all = options.max_connections != 0 ? options.max_connections : one_table;
+  if (spread.in_all > one_table) {
+    spread.own_tables = true;
+    spread.per_loop = std::max(table, kTableOverhead + 16) - kTableOverhead;
+    // The kernel spreads connections over the listeners by chance: a sixteenth is head room, nine
+    // standard deviations with 20,000 in a table.
+    const std::uint32_t expected = spread.per_loop - spread.per_loop / 16;
+    loops = std::max(loops, spread.in_all / expected + (spread.in_all % expected == 0 ? 0 : 1));
+  }
+  spread.loops = static_cast<std::uint16_t>(std::min(loops, kMaxLoops));
+  return spread;
+}
+
+ServerRuntime::ServerRuntime(ports::Store& store, ServerIdentity identity, const Spread& spread)
+    : store_(store), spread_(spread) {
   shared_.key = std::move(identity.key);
   shared_.pepper = identity.pepper;
-  shared_.placement.emplace(threads, identity.incarnation);
+  shared_.placement.emplace(spread.loops, identity.incarnation);
+  shared_.max_connections = spread.in_all;
 }
 
 ServerRuntime::~ServerRuntime() { stop({}); }
@@ -82,7 +83,7 @@ ServerRuntime::~ServerRuntime() { stop({}); }
 Result<io::Address> ServerRuntime::listen(const io::Address& address) {
   io::Address bound = address;
   for (const auto& loop : shared_.loops) {
-    const auto listening = loop->listen(bound);
+    const auto listening = loop->listen(bound, spread_.per_loop);
     if (!listening) return listening;
     bound = *listening;  // the others share the port that the first one got
   }
@@ -98,7 +99,7 @@ Result<io::Address> ServerRuntime::listen_http(const io::Address& address) {
 }
 
 void ServerRuntime::start() {
-  for (const auto& loop : shared_.loops) loop->start();
+  for (const auto& loop : shared_.loops) loop->start(spread_.own_tables);
   keeper_ = std::thread([this] { keep(); });
   serving_ = true;
 }

@@ -1,6 +1,10 @@
 // ServerRuntime: a whole server in one process: loops with their shards, the threads that may
 // block, health and metrics. apps/godwitd and tests start it; it knows no adapter.
 //
+// A connection takes a descriptor, and a table of descriptors holds as many as the limit of open
+// files says. When more are asked for than one table holds, each loop has a table of its own, and
+// there are as many loops as it takes. Otherwise they share one and there is one per core.
+//
 // Threads: one per loop, the store's, the courier's, the keeper's (once a second: the store's
 // clock, a probe after trouble; once an hour: expiry) and, when asked for, the HTTP server's.
 #pragma once
@@ -19,8 +23,8 @@ namespace godwit::runtime {
 class ServerRuntime {
  public:
   struct Options {
-    std::uint16_t threads = 0;      // 0: one per core
-    std::uint32_t connections = 0;  // 0: as many as the limit of open files allows
+    std::uint16_t threads = 0;          // 0: one per core
+    std::uint32_t max_connections = 0;  // 0: as many as one table of descriptors holds
     Duration handshake_timeout = limits::kHandshakeTimeout;
     Duration idle_timeout = limits::kIdleTimeout;
   };
@@ -50,12 +54,21 @@ class ServerRuntime {
   std::string metrics() const;  // server_metrics.cc
 
  private:
-  ServerRuntime(ports::Store& store, ServerIdentity identity, std::uint16_t threads);
+  // How the connections are spread over loops and tables of descriptors.
+  struct Spread {
+    std::uint16_t loops = 1;
+    bool own_tables = false;
+    std::uint32_t per_loop = UINT32_MAX;
+    std::uint32_t in_all = UINT32_MAX;
+  };
+  static Spread spread(const Options& options, std::uint32_t table);
+  ServerRuntime(ports::Store& store, ServerIdentity identity, const Spread& spread);
   bool alive() const;
   std::string_view not_ready() const;
   void keep();
 
   ports::Store& store_;
+  const Spread spread_;
   ServerShared shared_;
   std::unique_ptr<io::HttpServer> http_;
   std::atomic<bool> serving_ = false;

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "base/limits.h"
+#include "io/descriptors.h"
 #include "ports/memory_store.h"
 #include "ports/recording_gateway.h"
 
@@ -287,7 +288,7 @@ TEST_F(ServerRuntimeTest, AClientThatDoesNotReadIsCutOff) {
 }
 
 TEST_F(ServerRuntimeTest, AtTheMaximumNewConnectionsAreRefused) {
-  start({.threads = 2, .connections = 3});
+  start({.threads = 2, .max_connections = 3});
   std::vector<std::unique_ptr<Peer>> clients;
   for (int i = 0; i < 3; ++i) clients.push_back(peer());
   Peer fourth(address_);
@@ -295,6 +296,32 @@ TEST_F(ServerRuntimeTest, AtTheMaximumNewConnectionsAreRefused) {
   clients.pop_back();
   EXPECT_EQ(metric("godwitd_connections", "2"), "2");
   clients.push_back(peer());
+}
+
+TEST_F(ServerRuntimeTest, MoreConnectionsThanOneLimitOfOpenFilesTakeSeveralTables) {
+  start({.threads = 1, .max_connections = io::descriptor_limit() + 1});
+  EXPECT_GT(runtime_->threads(), 1);
+  const std::uint64_t before = open_descriptors();
+  std::vector<std::unique_ptr<Peer>> clients;
+  for (int i = 0; i < 40; ++i) clients.push_back(peer());  // over the listeners by chance
+  for (std::size_t i = 0; i < clients.size(); ++i) {  // through shards, store and gateway
+    const std::string phone = "+336123456" + std::to_string(10 + i);
+    clients[i]->ask(Kind::kRequestCode, 1, encode(proto::RequestCode{phone}));
+    ASSERT_TRUE(clients[i]->next());
+  }
+  EXPECT_EQ(open_descriptors(), before + clients.size());  // the clients' ends, none of the server
+  std::thread stopping([&] { runtime_->stop(seconds(10)); });
+  for (const auto& client : clients) {
+    EXPECT_TRUE(client->next());
+    EXPECT_FALSE(client->next());
+  }
+  clients.clear();
+  stopping.join();
+  const int late = socket(AF_INET, SOCK_STREAM, 0);
+  EXPECT_NE(connect(late, address_.data(), address_.size()), 0);  // nobody listens any more
+  close(late);
+  start({.threads = 1});  // what others had under the threads' numbers is still there
+  EXPECT_TRUE(peer());
 }
 
 TEST_F(ServerRuntimeTest, SilenceEndsAHandshakeSoonAndASessionLater) {

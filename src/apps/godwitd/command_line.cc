@@ -39,7 +39,8 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   flag("--log", "log", "FORM", "human or json (human)");
   flag("--log-level", "log_level", "LEVEL", "debug, info, warn or error (info)");
   flag("--threads", "threads", "N", "Threads that serve clients (one per core)");
-  flag("--connections", "connections", "N", "The most at once (as many as files may be open)");
+  flag("--max-connections", "max_connections", "N",
+       "The most at once (as many as files may be open)");
   app.add_option("--config", file, "A TOML file with settings")->type_name("FILE");
   app.add_flag("--quickstart", line.quickstart, "Print the commands to try next");
   CLI::App* check = app.add_subcommand("check-config", "Print the settings in force, or the error");

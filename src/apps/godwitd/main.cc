@@ -84,7 +84,7 @@ int serve(const runtime::Config& config, bool quickstart) {
   adapters::ConsoleGateway gateway(std::cout, *data / "verification-codes.jsonl");
 
   auto runtime = runtime::ServerRuntime::create(
-      {.threads = config.threads, .connections = config.connections}, **store, gateway);
+      {.threads = config.threads, .max_connections = config.max_connections}, **store, gateway);
   if (!runtime) {
     return fail_with(exit_code_of(runtime.error().code),
                      config.data + ": " + std::string(runtime.error().text));
