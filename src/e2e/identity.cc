@@ -5,21 +5,51 @@
 namespace godwit::e2e {
 namespace {
 constexpr std::uint8_t kTypeX25519 = 0x05;
+constexpr std::uint8_t kTypeKyber1024 = 0x08;
 constexpr std::uint64_t kRegistrationIds = 16380;  // 14 bits: sealed sender has no room for more
-}  // namespace
 
-ByteArray<PublicKey::kSize> PublicKey::wire() const {
-  ByteArray<kSize> out;
-  out[0] = kTypeX25519;
-  std::ranges::copy(u, out.begin() + 1);
+template <std::size_t N>
+ByteArray<1 + N> typed(std::uint8_t type, const ByteArray<N>& octets) {
+  ByteArray<1 + N> out;
+  out[0] = type;
+  std::ranges::copy(octets, out.begin() + 1);
   return out;
 }
+
+}  // namespace
+
+ByteArray<PublicKey::kSize> PublicKey::wire() const { return typed(kTypeX25519, u); }
 
 Result<PublicKey> PublicKey::parse(ByteView wire) {
   if (wire.size() != kSize || wire[0] != kTypeX25519) {
     return fail(Code::kCorrupt, "not a public key in wire form");
   }
   return PublicKey{*to_array<32>(wire.subspan(1))};
+}
+
+ByteArray<KemPublicKey::kSize> KemPublicKey::wire() const { return typed(kTypeKyber1024, key); }
+
+Result<KemPublicKey> KemPublicKey::parse(ByteView wire) {
+  if (wire.size() != kSize || wire[0] != kTypeKyber1024) {
+    return fail(Code::kCorrupt, "not a KEM public key in wire form");
+  }
+  KemPublicKey out;
+  std::ranges::copy(wire.subspan(1), out.key.begin());
+  if (!crypto::kem1024_valid(out.key)) {
+    return fail(Code::kCorrupt, "a KEM public key out of range");
+  }
+  return out;
+}
+
+ByteArray<KemPublicKey::kSize> wire_of(const crypto::Kem1024Ciphertext& ciphertext) {
+  return typed(kTypeKyber1024, ciphertext);
+}
+
+Result<crypto::Kem1024Ciphertext> parse_kem_ciphertext(ByteView wire) {
+  if (wire.size() != KemPublicKey::kSize || wire[0] != kTypeKyber1024) {
+    return fail(Code::kCorrupt, "not a KEM ciphertext in wire form");
+  }
+  return *to_array<std::tuple_size_v<crypto::Kem1024Ciphertext>>(wire.subspan(1));
 }
 
 bool verify(const PublicKey& key, ByteView message, ByteView signature) {

@@ -3,6 +3,7 @@
 
 #include "base/entropy.h"
 #include "base/result.h"
+#include "crypto/kem.h"
 #include "crypto/xeddsa.h"
 
 namespace godwit::e2e {
@@ -17,6 +18,22 @@ struct PublicKey {
   // kCorrupt: another length or type octet.
   static Result<PublicKey> parse(ByteView wire);
 };
+
+// A Kyber1024 public key in its wire form 0x08 || key (1569 octets). The type octets keep a curve
+// key and a KEM key from being taken for each other, under a signature too.
+struct KemPublicKey {
+  static constexpr std::size_t kSize = 1 + std::tuple_size_v<crypto::Kem1024PublicKey>;
+  crypto::Kem1024PublicKey key{};
+
+  bool operator==(const KemPublicKey&) const = default;
+  ByteArray<kSize> wire() const;
+  // kCorrupt: another length or type octet, or a coefficient that is not reduced.
+  static Result<KemPublicKey> parse(ByteView wire);
+};
+
+// A ciphertext to such a key has the same form.
+ByteArray<KemPublicKey::kSize> wire_of(const crypto::Kem1024Ciphertext& ciphertext);
+Result<crypto::Kem1024Ciphertext> parse_kem_ciphertext(ByteView wire);
 
 // True when `signature` over `message` was made with the private half of `key` (XEdDSA).
 // A signature of another size than 64 octets is simply wrong.

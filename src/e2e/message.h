@@ -14,11 +14,26 @@
 namespace godwit::e2e {
 
 // Session version << 4 | current version. Receivers look at the high half only.
-inline constexpr std::uint8_t kVersion3 = 0x34;
+inline constexpr std::uint8_t kVersion3 = 0x34;  // X3DH: for tests with old peers only
+inline constexpr std::uint8_t kVersion4 = 0x44;  // PQXDH
 
 inline constexpr std::uint8_t session_version(std::uint8_t version_octet) {
   return version_octet >> 4;
 }
+
+// A device as messages name it: 0x00 || user || device, as libsignal writes a service id.
+struct DeviceAddress {
+  UserId user;
+  DeviceId device;
+
+  bool operator==(const DeviceAddress&) const = default;
+};
+
+// What binds a first message to its ends: sender, then receiver.
+using AddressPair = ByteArray<36>;
+AddressPair address_pair(const DeviceAddress& sender, const DeviceAddress& receiver);
+// False: malformed.
+bool parse_address_pair(ByteView pair, DeviceAddress& sender, DeviceAddress& receiver);
 
 struct WhisperMessage {
   static constexpr std::size_t kMac = 8;
@@ -28,7 +43,8 @@ struct WhisperMessage {
   std::uint32_t counter = 0;
   std::uint32_t previous_counter = 0;
   ByteView ciphertext;     // borrowed
-  ByteView pq_ratchet;     // borrowed; empty in version 3
+  ByteView pq_ratchet;     // borrowed; empty without post-quantum ratchet
+  ByteView addresses;      // borrowed; empty or an AddressPair
   ByteView authenticated;  // everything before the MAC
   ByteView mac;
 
@@ -51,6 +67,8 @@ struct PrekeyMessage {
   PublicKey base_key;
   PublicKey identity_key;
   ByteView whisper;  // borrowed
+  std::optional<KyberPrekeyId> kyber_prekey_id;  // present in version 4
+  ByteView kyber_ciphertext;                     // borrowed; in wire form, present in version 4
 
   // As WhisperMessage::parse().
   static Result<PrekeyMessage> parse(ByteView wire);

@@ -58,6 +58,35 @@ Result<OneTimePrekey> OneTimePrekey::parse(ByteView record) {
   return prekey;
 }
 
+KyberPrekey KyberPrekey::make(KyberPrekeyId id, const LocalIdentity& own, Entropy& entropy) {
+  KyberPrekey prekey{id};
+  entropy.fill(prekey.seed.mutable_view());
+  prekey.signature = own.sign(prekey.public_key().wire(), entropy);
+  return prekey;
+}
+
+crypto::SecretBytes KyberPrekey::serialize() const {
+  Bytes out;
+  out.reserve(160);
+  put_uint_field(out, 1, id.value);
+  put_bytes_field(out, 2, seed.view());
+  put_bytes_field(out, 3, signature);
+  return crypto::SecretBytes(std::move(out));
+}
+
+Result<KyberPrekey> KyberPrekey::parse(ByteView record) {
+  KyberPrekey prekey;
+  GODWIT_TRY(read_record(record, require(1, 2, 3), [&](const Reader::Field& field) {
+    switch (field.number) {
+      case 1: return read_uint(field, prekey.id.value);
+      case 2: return read_octets(field, prekey.seed);
+      case 3: return read_octets(field, prekey.signature);
+      default: return true;
+    }
+  }));
+  return prekey;
+}
+
 std::vector<OneTimePrekey> make_one_time_prekeys(OneTimePrekeyId first, std::size_t count,
                                                  Entropy& entropy) {
   std::vector<OneTimePrekey> prekeys;
@@ -71,6 +100,10 @@ std::vector<OneTimePrekey> make_one_time_prekeys(OneTimePrekeyId first, std::siz
 Result<void> PrekeyBundle::verify() const {
   if (!crypto::xeddsa_verify(identity_key.u, signed_prekey.wire(), signed_prekey_signature)) {
     return fail(Code::kCorrupt, "the prekey was not signed by the identity key");
+  }
+  if (kyber_prekey &&
+      !crypto::xeddsa_verify(identity_key.u, kyber_prekey->key.wire(), kyber_prekey->signature)) {
+    return fail(Code::kCorrupt, "the Kyber prekey was not signed by the identity key");
   }
   return {};
 }

@@ -44,6 +44,23 @@ TEST(Identity, PublicKeyWireForm) {
   EXPECT_FALSE(PublicKey::parse(longer));
 }
 
+TEST(Identity, KemPublicKeyWireForm) {
+  SeededEntropy entropy(3);
+  const auto own = LocalIdentity::generate(entropy);
+  const KemPublicKey key = KyberPrekey::make({1}, own, entropy).public_key();
+  const auto wire = key.wire();
+  EXPECT_EQ(*KemPublicKey::parse(wire), key);
+  EXPECT_FALSE(KemPublicKey::parse(ByteView(wire).first(1568)));
+  for (const std::uint8_t type : {std::uint8_t{5}, std::uint8_t{7}, std::uint8_t{10}}) {
+    auto other = wire;
+    other[0] = type;
+    EXPECT_FALSE(KemPublicKey::parse(other)) << "only Kyber1024";
+  }
+  auto wide = wire;
+  wide[1] = wide[2] = 0xff;
+  EXPECT_FALSE(KemPublicKey::parse(wide)) << "a coefficient out of range";
+}
+
 TEST(Prekey, RoundTrip) {
   SeededEntropy entropy(2);
   const auto own = LocalIdentity::generate(entropy);
@@ -56,6 +73,15 @@ TEST(Prekey, RoundTrip) {
   EXPECT_EQ(parsed->signature, signed_prekey.signature);
   EXPECT_TRUE(same(parsed->serialize().view(), record.view()));
   expect_refuses_prefixes<SignedPrekey>(record.view());
+
+  const auto kyber = KyberPrekey::make({8}, own, entropy);
+  EXPECT_TRUE(verify(own.public_key(), kyber.public_key().wire(), kyber.signature));
+  const auto stored = kyber.serialize();
+  const auto loaded = KyberPrekey::parse(stored.view());
+  ASSERT_TRUE(loaded);
+  EXPECT_EQ(loaded->public_key(), kyber.public_key());
+  EXPECT_TRUE(same(loaded->serialize().view(), stored.view()));
+  expect_refuses_prefixes<KyberPrekey>(stored.view());
 
   const auto many = make_one_time_prekeys({100}, 3, entropy);
   ASSERT_EQ(many.size(), 3u);

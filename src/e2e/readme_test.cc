@@ -41,7 +41,7 @@ Result<Bytes> read(SecretBytes& stored, const LocalIdentity& bob, Prekeys& preke
   auto decrypted = decrypt(*session, bob, prekeys, arrived.type, arrived.message, pinned, env);
   if (!decrypted) return fail(decrypted.error());  // nothing has changed
   stored = session->serialize();  // one transaction with the next line and the text
-  if (decrypted->consumed_prekey) prekeys.one_time_prekeys.erase(*decrypted->consumed_prekey);
+  prekeys.consume(*decrypted);
   return std::move(decrypted->plaintext);
 }
 // ---- end

@@ -34,13 +34,19 @@ bool read_chain(const Reader::Field& field, std::vector<ReceivingChain>& chains)
 }  // namespace
 
 SessionState SessionState::clone() const {
-  return {version,        remote_identity, base_key, remote_registration_id,
-          unacknowledged, ratchet.clone()};
+  SessionState copy{version,        remote_identity, base_key, remote_registration_id,
+                    unacknowledged, ratchet.clone(), {}};
+  if (spqr) copy.spqr = spqr->clone();
+  return copy;
 }
 
 crypto::SecretBytes SessionState::serialize() const {
   std::size_t size = 320;  // all but the chains: no growth, it would leave secrets behind
   for (const auto& chain : ratchet.receiving) size += kChainHead + 8 + chain.skipped.size();
+  if (unacknowledged) size += 16 + unacknowledged->kyber_ciphertext.size();
+  crypto::SecretBytes pq;
+  if (spqr) pq = spqr->serialize();
+  size += 8 + pq.size();
   Bytes out;
   out.reserve(size);
   put_uint_field(out, 1, version);
@@ -59,7 +65,12 @@ crypto::SecretBytes SessionState::serialize() const {
     if (unacknowledged->one_time_prekey_id) {
       put_uint_field(out, 14, unacknowledged->one_time_prekey_id->value);
     }
+    if (unacknowledged->kyber_prekey_id) {
+      put_uint_field(out, 15, unacknowledged->kyber_prekey_id->value);
+      put_bytes_field(out, 16, unacknowledged->kyber_ciphertext);
+    }
   }
+  if (spqr) put_bytes_field(out, 17, pq.view());
   return crypto::SecretBytes(std::move(out));
 }
 
@@ -89,6 +100,15 @@ Result<SessionState> SessionState::parse(ByteView record) {
             return true;
           case 13: return read_uint(field, pending.signed_prekey_id.value);
           case 14: return read_uint(field, pending.one_time_prekey_id.emplace().value);
+          case 15: return read_uint(field, pending.kyber_prekey_id.emplace().value);
+          case 16:
+            pending.kyber_ciphertext = to_bytes(field.bytes);
+            return field.bytes.size() == KemPublicKey::kSize;
+          case 17: {
+            auto spqr = Spqr::parse(field.bytes);
+            if (spqr) state.spqr = std::move(*spqr);
+            return spqr.has_value();
+          }
           default: return true;
         }
       }));

@@ -101,7 +101,10 @@ TEST(Session, ForgedPrekeyMessagesChangeNothing) {
   Couple c;
   ASSERT_TRUE(c.alice.start(c.bob.bundle()));
   const auto good = c.alice.send("hello");
-  for (std::size_t i = 0; i < good.message.size(); ++i) {
+  const auto step = [&](std::size_t i) {  // most of it is one KEM ciphertext
+    return i > 400 && i + 100 < good.message.size() ? 17 : 1;
+  };
+  for (std::size_t i = 0; i < good.message.size(); i += step(i)) {
     for (const int flip : {0x01, 0x80}) {
       auto forged = good.message;
       forged[i] = static_cast<std::uint8_t>(forged[i] ^ flip);
@@ -237,7 +240,7 @@ TEST(Session, ForwardJumpIsBounded) {
   Session session = c.alice.load();
   auto env = c.alice.env();
   const auto send = [&] { return *encrypt(session, c.alice.own, view_of("x"), env); };
-  for (std::uint32_t i = 0; i < limits::kForwardJump; ++i) send();
+  for (std::uint32_t i = 1; i < limits::kForwardJump; ++i) send();
   const auto at_limit = send(), beyond = send();
   EXPECT_EQ(outcome(c.bob.read(beyond)), "corrupt");
   EXPECT_EQ(outcome(c.bob.read(at_limit)), "x");
@@ -336,6 +339,12 @@ TEST(Session, BundlesMustVerify) {
   bundle = c.bob.bundle();
   bundle.one_time_prekey->key = {};  // a point of small order
   EXPECT_TRUE(refused(bundle));
+  bundle = c.bob.bundle();
+  bundle.kyber_prekey->signature[10] ^= 1;
+  EXPECT_TRUE(refused(bundle));
+  bundle = c.bob.bundle();
+  bundle.kyber_prekey->key.key[0] ^= 1;
+  EXPECT_TRUE(refused(bundle));
   EXPECT_TRUE(c.alice.start(c.bob.bundle()));
 }
 
@@ -343,7 +352,7 @@ TEST(Session, OtherVersionsAreNamed) {
   Couple c;
   c.meet();
   auto message = c.alice.send("x");
-  message.message[0] = 0x44;
+  message.message[0] = 0x34;
   EXPECT_EQ(outcome(c.bob.read(message)), "unsupported");
   EXPECT_EQ(outcome(c.bob.read(MessageType::kPrekey, message.message)), "unsupported");
   EXPECT_EQ(outcome(c.bob.read(static_cast<MessageType>(7), message.message)), "unsupported");
@@ -376,8 +385,79 @@ TEST(Session, DamagedRecords) {
 TEST(Session, RecordsAreSmall) {
   Couple c;
   c.meet();
-  EXPECT_LT(c.alice.record.size(), 400u);
-  EXPECT_LT(c.bob.record.size(), 400u);
+  EXPECT_LT(c.alice.record.size(), 1000u);
+  EXPECT_LT(c.bob.record.size(), 1000u);
+  for (int i = 0; i < 200; ++i) {  // through two post-quantum epochs
+    ASSERT_TRUE(c.bob.read(c.alice.send("x")));
+    ASSERT_TRUE(c.alice.read(c.bob.send("y")));
+    EXPECT_LT(c.alice.record.size(), 4000u);
+    EXPECT_LT(c.bob.record.size(), 4000u);
+  }
+}
+
+TEST(Session, LastResortPrekeysAreKeptButNotReplayed) {
+  Couple c;
+  c.bob.prekeys.one_time_prekeys.clear();
+  ASSERT_TRUE(c.alice.start(c.bob.bundle()));
+  const auto hello = c.alice.send("hello");
+  const auto got = c.bob.read(hello);
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->kyber_use->prekey, c.bob.prekeys.last_resort);
+  EXPECT_EQ(got->kyber_use->signed_prekey, SignedPrekeyId{22});
+  EXPECT_EQ(c.bob.prekeys.kyber_prekeys.size(), 1u);
+  c.bob.record = {};
+  EXPECT_EQ(outcome(c.bob.read(hello)), "duplicate") << "though the session is gone";
+
+  Peer carol{3};
+  ASSERT_TRUE(carol.start(c.bob.bundle()));
+  EXPECT_EQ(outcome(c.bob.read(carol.send("another session"))), "another session");
+}
+
+TEST(Session, OneTimeKyberPrekeysAreConsumed) {
+  Couple c;
+  c.bob.add_kyber(5);
+  ASSERT_TRUE(c.alice.start(c.bob.bundle()));
+  const auto hello = c.alice.send("hello");
+  const auto got = c.bob.read(hello);
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->kyber_use->prekey, KyberPrekeyId{5});
+  EXPECT_EQ(c.bob.prekeys.kyber_prekeys.size(), 1u) << "the last resort stays";
+  c.bob.record = {};
+  EXPECT_EQ(outcome(c.bob.read(hello)), "not_found");
+}
+
+TEST(Session, FirstMessagesAreBoundToTheirEnds) {
+  const DeviceAddress alice{UserId{{1}}, {1}}, bob{UserId{{2}}, {1}}, other{UserId{{2}}, {2}};
+  const auto read_by = [&](const Session& fresh) {
+    Couple c;
+    c.alice.record = Session(alice, bob).serialize();
+    EXPECT_TRUE(c.alice.start(c.bob.bundle()));
+    c.bob.record = fresh.serialize();
+    return outcome(c.bob.read(c.alice.send("hello")));
+  };
+  EXPECT_EQ(read_by(Session(bob, alice)), "hello");
+  EXPECT_EQ(read_by(Session()), "hello") << "who knows no addresses checks none";
+  EXPECT_EQ(read_by(Session(other, alice)), "corrupt");
+  EXPECT_EQ(read_by(Session(bob, other)), "corrupt");
+
+  Couple c;  // who is bound still reads those who are not
+  c.bob.record = Session(bob, alice).serialize();
+  c.meet();
+}
+
+// Nothing of the post-quantum part can be left out of a message, or put in from another.
+TEST(Session, ThePostQuantumRatchetIsRequired) {
+  Couple c;
+  c.meet();
+  const auto good = c.alice.send("text");
+  auto message = WhisperMessage::parse(good.message);
+  ASSERT_TRUE(message);
+  EXPECT_FALSE(message->pq_ratchet.empty());
+  message->pq_ratchet = {};
+  const auto stripped =
+      encode_whisper(*message, {}, c.alice.own.public_key(), c.bob.own.public_key());
+  EXPECT_EQ(outcome(c.bob.read(good.type, stripped)), "corrupt");
+  EXPECT_EQ(outcome(c.bob.read(good)), "text");
 }
 
 }  // namespace

@@ -326,31 +326,25 @@ Spqr Spqr::clone() const {
   return copy;
 }
 
-std::size_t Spqr::serialized_size() const {
-  return 256 + chain_.serialized_size() + header_.size() + ciphertext_.size() +
-         sending_.value.size() + receiving_.serialize().size();
-}
-
-void Spqr::serialize_to(Bytes& out) const {
+crypto::SecretBytes Spqr::serialize() const {
+  const Bytes receiving = receiving_.serialize();
+  const crypto::SecretBytes chain = chain_.serialize();
+  Bytes out;  // no growth, it would leave secrets behind
+  out.reserve(256 + chain.size() + header_.size() + ciphertext_.size() + sending_.value.size() +
+              receiving.size());
   put_uint_field(out, 1, static_cast<std::uint64_t>(role_));
   put_uint_field(out, 2, static_cast<std::uint64_t>(phase_));
   put_uint_field(out, 3, epoch_);
   put_bytes_field(out, 4, authenticator_.root.view());
   put_bytes_field(out, 5, authenticator_.mac.view());
-  crypto::SecretBytes chain;
-  {
-    Bytes octets;
-    octets.reserve(chain_.serialized_size());
-    chain_.serialize_to(octets);
-    chain = crypto::SecretBytes(std::move(octets));
-  }
   put_bytes_field(out, 6, chain.view());
   put_bytes_field(out, 7, secret_.view());
   put_bytes_field(out, 8, header_);
   put_bytes_field(out, 9, ciphertext_);
   put_bytes_field(out, 10, sending_.value);
   put_uint_field(out, 11, sending_.next);
-  put_bytes_field(out, 12, receiving_.serialize());
+  put_bytes_field(out, 12, receiving);
+  return crypto::SecretBytes(std::move(out));
 }
 
 // What a phase has at hand: the sizes of the values in octets, 0 for none.

@@ -34,8 +34,7 @@ class Spqr {
   std::uint64_t epoch() const { return epoch_; }
 
   Spqr clone() const;
-  std::size_t serialized_size() const;  // an upper bound
-  void serialize_to(Bytes& out) const;
+  crypto::SecretBytes serialize() const;
   static Result<Spqr> parse(ByteView record);
 
  private:

@@ -125,13 +125,11 @@ SpqrChain SpqrChain::clone() const {
 }
 
 // {1 root, 2 first epoch, 3 each epoch's sending direction, 4 its receiving direction}
-std::size_t SpqrChain::serialized_size() const {
+crypto::SecretBytes SpqrChain::serialize() const {
   std::size_t size = 48;
   for (const Epoch& epoch : epochs_) size += 2 * (kDirection + 8) + epoch.receiving.skipped.size();
-  return size;
-}
-
-void SpqrChain::serialize_to(Bytes& out) const {
+  Bytes out;
+  out.reserve(size);
   const auto put = [&](std::uint32_t number, const Direction& direction) {
     put_varint(out, number << 3 | static_cast<std::uint32_t>(WireType::kBytes));
     put_varint(out, kDirection + direction.skipped.size());
@@ -145,6 +143,7 @@ void SpqrChain::serialize_to(Bytes& out) const {
     put(3, epoch.sending);
     put(4, epoch.receiving);
   }
+  return crypto::SecretBytes(std::move(out));
 }
 
 Result<SpqrChain> SpqrChain::parse(ByteView record) {

@@ -35,8 +35,7 @@ class SpqrChain {
   Result<crypto::Key> receiving_key(std::uint64_t epoch, std::uint32_t index);
 
   SpqrChain clone() const;
-  std::size_t serialized_size() const;
-  void serialize_to(Bytes& out) const;
+  crypto::SecretBytes serialize() const;
   static Result<SpqrChain> parse(ByteView record);
 
  private:

@@ -15,11 +15,9 @@ struct Side {
   Spqr state;
 
   void reload() {
-    Bytes record;
-    state.serialize_to(record);
-    EXPECT_LE(record.size(), state.serialized_size());
+    const auto record = state.serialize();
     largest = std::max(largest, record.size());
-    auto loaded = Spqr::parse(record);
+    auto loaded = Spqr::parse(record.view());
     ASSERT_TRUE(loaded) << loaded.error().text;
     state = std::move(*loaded);
   }
@@ -205,8 +203,7 @@ TEST(Spqr, ParseSurvivesDamage) {
     pair.pass(pair.a, pair.b);
     pair.pass(pair.b, pair.a);
     if (i % 9 != 0) continue;
-    Bytes record;
-    (i % 2 == 0 ? pair.a : pair.b).state.serialize_to(record);
+    const Bytes record = to_bytes((i % 2 == 0 ? pair.a : pair.b).state.serialize().view());
     for (std::size_t size = 0; size < record.size(); size += 7) {
       EXPECT_FALSE(Spqr::parse(ByteView(record).first(size)));
     }

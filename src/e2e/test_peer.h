@@ -13,6 +13,9 @@ class Prekeys final : public LocalPrekeys {
  public:
   std::map<SignedPrekeyId, SignedPrekey> signed_prekeys;
   std::map<OneTimePrekeyId, OneTimePrekey> one_time_prekeys;
+  std::map<KyberPrekeyId, crypto::Kem1024SecretKey> kyber_prekeys;
+  KyberPrekeyId last_resort;
+  std::vector<KyberUse> uses;  // of the last resort
 
   const SignedPrekey* find_signed(SignedPrekeyId id) const override {
     const auto found = signed_prekeys.find(id);
@@ -22,12 +25,29 @@ class Prekeys final : public LocalPrekeys {
     const auto found = one_time_prekeys.find(id);
     return found == one_time_prekeys.end() ? nullptr : &found->second;
   }
+  std::optional<crypto::Kem1024SecretKey> find_kyber(KyberPrekeyId id) const override {
+    const auto found = kyber_prekeys.find(id);
+    if (found == kyber_prekeys.end()) return std::nullopt;
+    return found->second.clone();
+  }
+  bool was_used(const KyberUse& use) const override {
+    return std::ranges::find(uses, use) != uses.end();
+  }
+  // What a client does in the transaction that stores the session.
+  void consume(const Decrypted& decrypted) {
+    if (decrypted.consumed_prekey) one_time_prekeys.erase(*decrypted.consumed_prekey);
+    if (!decrypted.kyber_use) return;
+    if (decrypted.kyber_use->prekey == last_resort) uses.push_back(*decrypted.kyber_use);
+    else kyber_prekeys.erase(decrypted.kyber_use->prekey);
+  }
 };
 
 struct Peer {
   explicit Peer(std::uint64_t seed) : entropy(seed), own(LocalIdentity::generate(entropy)) {
     add_signed(SignedPrekey::make({22}, own, entropy));
     add_one_time(1);
+    add_kyber(900);
+    prekeys.last_resort = {900};
   }
   void add_signed(SignedPrekey prekey) {
     prekeys.signed_prekeys.insert_or_assign(prekey.id, std::move(prekey));
@@ -36,7 +56,14 @@ struct Peer {
     prekeys.one_time_prekeys.insert_or_assign({id}, OneTimePrekey::make({id}, entropy));
   }
 
-  // With the lowest one-time prekey, if there is one.
+  void add_kyber(std::uint32_t id) {
+    const auto prekey = KyberPrekey::make({id}, own, entropy);
+    prekeys.kyber_prekeys.insert_or_assign({id}, prekey.secret_key());
+    offered.insert_or_assign({id},
+                             PrekeyBundle::Kyber{{id}, prekey.public_key(), prekey.signature});
+  }
+
+  // With the lowest one-time prekeys that there are.
   PrekeyBundle bundle() const {
     const SignedPrekey& prekey = prekeys.signed_prekeys.begin()->second;
     PrekeyBundle out{own.registration_id, {1}, own.public_key(), prekey.id, prekey.public_key(),
@@ -44,6 +71,9 @@ struct Peer {
     if (!prekeys.one_time_prekeys.empty()) {
       const OneTimePrekey& one_time = prekeys.one_time_prekeys.begin()->second;
       out.one_time_prekey = {one_time.id, one_time.public_key()};
+    }
+    if (!prekeys.kyber_prekeys.empty()) {
+      out.kyber_prekey = offered.at(prekeys.kyber_prekeys.begin()->first);
     }
     return out;
   }
@@ -74,7 +104,7 @@ struct Peer {
       return decrypted;
     }
     record = session.serialize();
-    if (decrypted->consumed_prekey) prekeys.one_time_prekeys.erase(*decrypted->consumed_prekey);
+    prekeys.consume(*decrypted);
     return decrypted;
   }
   Result<Decrypted> read(const Encrypted& encrypted) {
@@ -90,6 +120,7 @@ struct Peer {
   Instant now{1000};
   LocalIdentity own;
   Prekeys prekeys;
+  std::map<KyberPrekeyId, PrekeyBundle::Kyber> offered;
   crypto::SecretBytes record;
 };
 

@@ -47,6 +47,11 @@ Prekeys prekeys_of(const json& party) {
     const SignedPrekeyId id{key["id"]};
     prekeys.signed_prekeys[id] = {id, crypto::KeyPair::from_private(array<32>(key["private"]))};
   }
+  if (!party.contains("kyberPreKeys")) return prekeys;
+  for (const auto& key : party["kyberPreKeys"]) {
+    prekeys.kyber_prekeys.insert_or_assign({key["id"].get<std::uint32_t>()},
+                                           crypto::Kem1024SecretKey(array<3168>(key["secretKey"])));
+  }
   return prekeys;
 }
 
@@ -57,9 +62,22 @@ PrekeyBundle bundle_of(const json& from) {
                       {from["signedPreKeyId"].get<std::uint32_t>()},
                       *PublicKey::parse(hex(from["signedPreKey"])),
                       array<64>(from["signedPreKeySignature"])};
-  bundle.one_time_prekey = {{from["preKeyId"].get<std::uint32_t>()},
-                            *PublicKey::parse(hex(from["preKey"]))};
+  if (from.contains("preKeyId")) {
+    bundle.one_time_prekey = {{from["preKeyId"].get<std::uint32_t>()},
+                              *PublicKey::parse(hex(from["preKey"]))};
+  }
+  if (from.contains("kyberPreKeyId")) {
+    bundle.kyber_prekey = {{from["kyberPreKeyId"].get<std::uint32_t>()},
+                           *KemPublicKey::parse(hex(from["kyberPreKey"])),
+                           array<64>(from["kyberPreKeySignature"])};
+  }
   return bundle;
+}
+
+// A device of libsignal's: its name is a UUID.
+DeviceAddress address_of(std::string name, int device) {
+  std::erase(name, '-');
+  return {UserId{*to_array<16>(*from_hex(name))}, DeviceId{static_cast<std::uint8_t>(device)}};
 }
 
 // The current state of a session, as its record has it.
@@ -94,21 +112,35 @@ Bytes in_order(const Bytes& message) {
   return out;
 }
 
-TEST(SignalVectors, RecordedSessionByteForByte) {
-  const json file = vectors::load("signal/session-v3-x3dh.json");
+// Both sides of a recorded session, every random draw as it was.
+void replay(const std::string& path, Protocol protocol, std::size_t steps) {
+  const json file = vectors::load(path);
   const LocalIdentity alice = identity_of(file["initial"]["A"]),
                       bob = identity_of(file["initial"]["B"]);
   const Prekeys none, bobs_prekeys = prekeys_of(file["initial"]["B"]);
   Session at_alice, at_bob;
+  if (protocol == Protocol::kPqxdhSpqr) {
+    const json &a = file["initial"]["A"], &b = file["initial"]["B"];
+    const auto alices = address_of(a["name"], a["deviceId"]);
+    const auto bobs = address_of(b["name"], b["deviceId"]);
+    at_alice = Session(alices, bobs);
+    at_bob = Session(bobs, alices);
+  }
   Recorded entropy;
   Env env{Instant{0}, entropy};
 
-  entropy.expect(json::array({file["setupRandom"][4]}));
   const PrekeyBundle bundle = bundle_of(file["bundle"]);
+  const std::size_t signature = bundle.one_time_prekey ? 4 : 3;
+  entropy.expect(json::array({file["setupRandom"][signature]}));
   EXPECT_EQ(bob.sign(bundle.signed_prekey.wire(), entropy), bundle.signed_prekey_signature);
+  ASSERT_EQ(bundle.kyber_prekey.has_value(), protocol != Protocol::kX3dh);
+  if (bundle.kyber_prekey) {
+    entropy.expect(json::array({file["setupRandom"][signature + 2]}));
+    EXPECT_EQ(bob.sign(bundle.kyber_prekey->key.wire(), entropy), bundle.kyber_prekey->signature);
+  }
 
   entropy.expect(file["initiateRandom"]);
-  const auto started = start_session(at_alice, alice, bundle, nullptr, env);
+  const auto started = start_session(at_alice, alice, bundle, nullptr, env, protocol);
   ASSERT_TRUE(started) << started.error().text;
   EXPECT_TRUE(entropy.empty());
   const json& after = file["afterInitiate"];
@@ -117,9 +149,9 @@ TEST(SignalVectors, RecordedSessionByteForByte) {
   EXPECT_EQ(to_hex(state.ratchet.sending_chain.view()), text(after["senderChainKey"]));
   EXPECT_EQ(to_hex(state.ratchet.ratchet.private_key.view()), text(after["senderRatchetPrivate"]));
   EXPECT_EQ(to_hex(state.ratchet.receiving[0].key.view()), text(after["receiverChainKey"]));
-  speak_old_octet(at_alice);
+  if (protocol == Protocol::kX3dh) speak_old_octet(at_alice);
 
-  ASSERT_EQ(file["steps"].size(), 10u);
+  ASSERT_EQ(file["steps"].size(), steps);
   for (const json& step : file["steps"]) {
     const bool from_alice = text(step["from"]) == "A";
     Session& sender = from_alice ? at_alice : at_bob;
@@ -134,22 +166,36 @@ TEST(SignalVectors, RecordedSessionByteForByte) {
               to_hex(sent->type == MessageType::kPrekey ? in_order(wire) : wire));
 
     entropy.expect(step["decryptRandom"]);
-    const auto received = decrypt(receiver, from_alice ? bob : alice,
-                                  from_alice ? bobs_prekeys : none, sent->type, wire, nullptr, env);
+    const auto received =
+        decrypt(receiver, from_alice ? bob : alice, from_alice ? bobs_prekeys : none, sent->type,
+                wire, nullptr, env, protocol);
     ASSERT_TRUE(received) << received.error().text;
     EXPECT_EQ(to_string(received->plaintext), text(step["plaintext"]));
     EXPECT_EQ(received->sender, (from_alice ? alice : bob).public_key());
     EXPECT_TRUE(entropy.empty());
-    if (received->new_session) speak_old_octet(at_bob);
+    if (received->new_session && protocol == Protocol::kX3dh) speak_old_octet(at_bob);
+  }
+  if (protocol == Protocol::kPqxdhSpqr) {
+    EXPECT_GE(state_of(at_alice).spqr->epoch(), 2u);
   }
 }
 
-TEST(SignalVectors, OfficialMessages) {
-  const json file = vectors::load("signal/authentic-libsignal-0.22.0-v3.json");
+TEST(SignalVectors, X3dh) { replay("signal/session-v3-x3dh.json", Protocol::kX3dh, 10); }
+TEST(SignalVectors, Pqxdh) { replay("signal/session-v4-pqxdh.json", Protocol::kPqxdh, 10); }
+TEST(SignalVectors, PqxdhWithoutOneTimePrekey) {
+  replay("signal/session-v4-pqxdh-no-otk.json", Protocol::kPqxdh, 6);
+}
+TEST(SignalVectors, PqxdhSpqr) { replay("signal/session-v4-spqr.json", Protocol::kPqxdhSpqr, 122); }
+
+// What the official library wrote for us, in the order of the file's hint.
+void read_official(const std::string& path, Protocol protocol) {
+  SCOPED_TRACE(path);
+  const json file = vectors::load(path);
   const LocalIdentity own = identity_of(file["recipient"]);
   Prekeys prekeys = prekeys_of(file["recipient"]);
   EXPECT_TRUE(bundle_of(file["recipientBundle"]).verify());
-  Session session;
+  Session session(address_of(file["recipient"]["name"], file["recipient"]["deviceId"]),
+                  address_of(file["senderName"], file["senderDeviceId"]));
   SeededEntropy entropy(1);
   Env env{Instant{0}, entropy};
   int read = 0;
@@ -157,17 +203,52 @@ TEST(SignalVectors, OfficialMessages) {
     const json& message = file["messages"][index.get<std::size_t>()];
     const auto type = static_cast<MessageType>(message["type"].get<int>());
     const Bytes wire = hex(message["message"]);
-    auto received = decrypt(session, own, prekeys, type, wire, nullptr, env);
+    auto received = decrypt(session, own, prekeys, type, wire, nullptr, env, protocol);
     ASSERT_TRUE(received) << received.error().text;
     EXPECT_EQ(to_string(received->plaintext), text(message["plaintext"]));
     EXPECT_EQ(to_bytes(received->sender.wire()), hex(file["senderIdentityPublic"]));
     EXPECT_EQ(received->consumed_prekey.has_value(), read == 0);
-    if (received->consumed_prekey) prekeys.one_time_prekeys.erase(*received->consumed_prekey);
-    EXPECT_EQ(decrypt(session, own, prekeys, type, wire, nullptr, env).error().code,
+    EXPECT_EQ(received->kyber_use.has_value(), read == 0 && protocol != Protocol::kX3dh);
+    prekeys.consume(*received);
+    EXPECT_EQ(decrypt(session, own, prekeys, type, wire, nullptr, env, protocol).error().code,
               Code::kDuplicate);
     ++read;
   }
   EXPECT_EQ(read, 5);
+}
+
+TEST(SignalVectors, OfficialMessages) {
+  read_official("signal/authentic-libsignal-0.22.0-v3.json", Protocol::kX3dh);
+  read_official("signal/authentic-libsignal-0.72.1-v4.json", Protocol::kPqxdh);
+  // Its post-quantum ratchet is negotiable: it gives no keys before the first answer.
+  read_official("signal/authentic-libsignal-0.88.3-v4-spqr-optional.json", Protocol::kPqxdh);
+  read_official("signal/authentic-libsignal-0.103.0-v4-spqr-required.json", Protocol::kPqxdhSpqr);
+}
+
+// No peer talks us down: not by what it sends, not by what it offers.
+TEST(SignalVectors, OlderProtocolsAreRefused) {
+  for (const char* path :
+       {"signal/authentic-libsignal-0.22.0-v3.json", "signal/authentic-libsignal-0.72.1-v4.json",
+        "signal/authentic-libsignal-0.88.3-v4-spqr-optional.json"}) {
+    const json file = vectors::load(path);
+    const LocalIdentity own = identity_of(file["recipient"]);
+    const Prekeys prekeys = prekeys_of(file["recipient"]);
+    SeededEntropy entropy(1);
+    Env env{Instant{0}, entropy};
+    Session session;
+    const auto got = decrypt(session, own, prekeys, MessageType::kPrekey,
+                             hex(file["messages"][0]["message"]), nullptr, env);
+    EXPECT_FALSE(got) << path;
+    EXPECT_FALSE(session.has_current());
+  }
+  const json file = vectors::load("signal/authentic-libsignal-0.72.1-v4.json");
+  const LocalIdentity own = identity_of(file["recipient"]);
+  PrekeyBundle bundle = bundle_of(file["recipientBundle"]);
+  bundle.kyber_prekey.reset();
+  SeededEntropy entropy(1);
+  Env env{Instant{0}, entropy};
+  Session session;
+  EXPECT_EQ(start_session(session, own, bundle, nullptr, env).error().code, Code::kUnsupported);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "e2e/x3dh.h"
+#include "e2e/pqxdh.h"
 
 #include "crypto/kdf.h"
 
@@ -7,26 +7,32 @@ namespace {
 
 using crypto::Key;
 
-// 0xFF * 32 || DH1 || DH2 || DH3 || [DH4], section 3.3. A failed DH fails the whole.
+// 0xFF * 32 || DH1 || DH2 || DH3 || [DH4] || [SS], section 3.3. A failed DH fails the whole.
 class Secrets {
  public:
   Secrets() { std::ranges::fill(octets_.mutable_view().first<32>(), std::uint8_t{0xff}); }
   void add(const Result<Key>& shared) {
     if (!shared && !error_) error_ = shared.error();
-    if (!shared) return;
-    std::ranges::copy(shared->view(), octets_.mutable_view().begin() + size_);
-    size_ += 32;
+    if (shared) put(*shared);
   }
-  Result<Agreement> derive() const {
+  Result<Agreement> derive(const Key* kem) {
     if (error_) return fail(*error_);
+    if (kem != nullptr) put(*kem);
     const ByteView input = octets_.view().first(static_cast<std::size_t>(size_));
-    const auto out = crypto::hkdf_sha256<96>({}, input, view_of("WhisperText"));
+    const std::string_view info =
+        kem == nullptr ? "WhisperText" : "WhisperText_X25519_SHA-256_CRYSTALS-KYBER-1024";
+    const auto out = crypto::hkdf_sha256<96>({}, input, view_of(info));
     return Agreement{Key(out.view().first<32>()), Key(out.view().subspan<32, 32>()),
                      Key(out.view().last<32>())};
   }
 
  private:
-  crypto::Secret<5 * 32> octets_;
+  void put(const Key& secret) {
+    std::ranges::copy(secret.view(), octets_.mutable_view().begin() + size_);
+    size_ += 32;
+  }
+
+  crypto::Secret<6 * 32> octets_;
   std::ptrdiff_t size_ = 32;
   std::optional<Error> error_;
 };
@@ -34,7 +40,7 @@ class Secrets {
 }  // namespace
 
 Result<Agreement> agree_as_initiator(const LocalIdentity& own, const crypto::KeyPair& base,
-                                     const PrekeyBundle& bundle) {
+                                     const PrekeyBundle& bundle, const Key* kem) {
   Secrets secrets;
   secrets.add(crypto::dh(own.keys.private_key, bundle.signed_prekey.u));
   secrets.add(crypto::dh(base.private_key, bundle.identity_key.u));
@@ -42,12 +48,12 @@ Result<Agreement> agree_as_initiator(const LocalIdentity& own, const crypto::Key
   if (bundle.one_time_prekey) {
     secrets.add(crypto::dh(base.private_key, bundle.one_time_prekey->key.u));
   }
-  return secrets.derive();
+  return secrets.derive(kem);
 }
 
 Result<Agreement> agree_as_responder(const LocalIdentity& own, const SignedPrekey& signed_prekey,
                                      const OneTimePrekey* one_time, const PublicKey& their_identity,
-                                     const PublicKey& their_base) {
+                                     const PublicKey& their_base, const Key* kem) {
   if (!crypto::is_prime_order(their_base.u)) {
     return fail(Code::kCorrupt, "the base key is not a canonical point of prime order");
   }
@@ -56,7 +62,7 @@ Result<Agreement> agree_as_responder(const LocalIdentity& own, const SignedPreke
   secrets.add(crypto::dh(own.keys.private_key, their_base.u));
   secrets.add(crypto::dh(signed_prekey.keys.private_key, their_base.u));
   if (one_time != nullptr) secrets.add(crypto::dh(one_time->keys.private_key, their_base.u));
-  return secrets.derive();
+  return secrets.derive(kem);
 }
 
 }  // namespace godwit::e2e
