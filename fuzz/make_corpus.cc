@@ -38,29 +38,35 @@ void messages() {
   const EnvelopeId envelope = EnvelopeId::random(entropy);
   const proto::SignedPrekey signed_prekey{7, filled(33, 5), filled(64, 6)};
   const proto::OneTimePrekey one_time{9, filled(33, 5)};
+  const proto::KemPrekey kem{8, filled(1569, 8), filled(64, 6)};
   const proto::Parcel parcel{envelope, {1}, 77, proto::CiphertextType::kPrekey, filled(40, 1)};
   const proto::Envelope stored{envelope,     user,  {1}, proto::CiphertextType::kWhisper,
                                filled(9, 2), {1000}};
   add("frame", proto::Frame{proto::Kind::kPing, 1, filled(3, 4)});
   add("error", proto::ErrorBody{Code::kConflict, "refresh", {9}, {{{1}, 7}, {{2}, 8}}});
   add("request_code", proto::RequestCode{"+33612345678"});
-  add("register",
-      proto::Register{
-          "+33612345678", "123456", 77, filled(33, 5), signed_prekey, {one_time, one_time}});
+  add("register", proto::Register{"+33612345678",
+                                  "123456",
+                                  77,
+                                  filled(33, 5),
+                                  signed_prekey,
+                                  {one_time, one_time},
+                                  kem,
+                                  {kem}});
   add("registered", proto::Registered{user, {1}});
   add("attach", proto::Attach{user, {1}, {1ULL << 40 | 3}});
-  add("attached", proto::Attached{{1000}, 20});
+  add("attached", proto::Attached{{1000}, {20, 5}});
   add("lookup", proto::Lookup{"+33612345678"});
   add("looked_up", proto::LookedUp{user});
   add("fetch_bundles", proto::FetchBundles{user, {{1}, {2}}});
-  add("bundles", proto::Bundles{{{{1}, 77, filled(33, 5), signed_prekey, one_time},
-                                 {{2}, 78, filled(33, 5), signed_prekey, {}}}});
-  add("upload_prekeys", proto::UploadPrekeys{signed_prekey, {one_time}});
+  add("bundles", proto::Bundles{{{{1}, 77, filled(33, 5), signed_prekey, one_time, kem},
+                                 {{2}, 78, filled(33, 5), signed_prekey, {}, kem}}});
+  add("upload_prekeys", proto::UploadPrekeys{signed_prekey, {one_time}, kem, {kem}});
   add("submit", proto::Submit{user, {{{parcel, parcel}}, {{parcel}}}});
   add("ping", proto::Ping{{3}});
   add("ack", proto::Ack{{3}});
   add("deliver", proto::Deliver{{{{3}, stored}, {{4}, stored}}});
-  add("prekeys_low", proto::PrekeysLow{4});
+  add("prekeys_low", proto::PrekeyStock{4, 1});
   add("closing", proto::Closing{Code::kUnavailable, "restarting", {500}});
   add("envelope", stored);
 }

@@ -29,7 +29,7 @@ constexpr auto kReaders =
     readers<proto::Frame, proto::ErrorBody, proto::RequestCode, proto::Register, proto::Registered,
             proto::Attach, proto::Attached, proto::Lookup, proto::LookedUp, proto::FetchBundles,
             proto::Bundles, proto::UploadPrekeys, proto::Submit, proto::Ping, proto::Ack,
-            proto::Deliver, proto::PrekeysLow, proto::Closing, proto::Envelope>();
+            proto::Deliver, proto::PrekeyStock, proto::Closing, proto::Envelope>();
 
 }  // namespace
 

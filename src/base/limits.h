@@ -53,6 +53,9 @@ inline constexpr Duration kCodeWindow = minutes(10);  // ... within this time
 inline constexpr std::size_t kMaxOneTimePrekeys = 200;  // stored per device
 inline constexpr std::size_t kPrekeyBatch = 100;  // made and uploaded at a time
 inline constexpr std::size_t kPrekeyLowWater = 20;  // below: the device is asked for more
+inline constexpr std::size_t kMaxKemPrekeys = 64;  // stored per device: 105 KiB on disk
+inline constexpr std::size_t kKemPrekeyBatch = 32;  // 52 KiB in a frame
+inline constexpr std::size_t kKemPrekeyLowWater = 8;
 inline constexpr std::uint32_t kBundleFetches = 20;  // one-time keys per requester and target ...
 inline constexpr Duration kBundleWindow = hours(1);  // ... within this time; then none is given
 

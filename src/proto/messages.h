@@ -33,7 +33,7 @@ enum class Kind : std::uint8_t {
   kAck = 48,         // client: Ack. Everything up to here is on this device's disk: erase it
   kHint = 49,        // client: Hint. Passed on to devices that are connected now; never stored
   kDeliver = 64,     // server: Deliver
-  kPrekeysLow = 65,  // server: PrekeysLow. Upload more
+  kPrekeysLow = 65,  // server: PrekeyStock. Upload more
   kClosing = 66,     // server: Closing. The last frame of a connection that the server ends
   kHinted = 67,      // server: Envelope. A hint for this device; there is nothing to acknowledge
 };
@@ -51,8 +51,9 @@ struct Frame {
 
 // ---- devices and their keys
 
-// Public keys as they travel: 33 octets, 0x05 || u for curves (PROTOCOLS 2.1).
+// Public keys as they travel: 0x05 || u for curves, 0x08 || key for Kyber1024 (PROTOCOLS 2.1).
 inline constexpr std::size_t kMaxPublicKey = 33;
+inline constexpr std::size_t kKemPublicKey = 1569;
 inline constexpr std::size_t kSignature = 64;
 
 struct SignedPrekey {
@@ -75,6 +76,19 @@ struct OneTimePrekey {
   }
 };
 
+// The first message of a session uses one of these, besides: a one-time one as long as there are
+// any, then the last-resort one, again and again.
+struct KemPrekey {
+  std::uint32_t id = 0;
+  Bytes key;
+  Bytes signature;  // XEdDSA by the identity key over `key`
+  static void fields(auto& m, auto& field) {
+    field(1, m.id);
+    field(2, m.key, kKemPublicKey);
+    field(3, m.signature, kSignature);
+  }
+};
+
 // What one device offers to somebody who wants to write to it.
 struct Bundle {
   DeviceId device;
@@ -82,12 +96,14 @@ struct Bundle {
   Bytes identity_key;
   SignedPrekey signed_prekey;
   std::optional<OneTimePrekey> one_time_prekey;  // absent when they ran out
+  KemPrekey kem_prekey;
   static void fields(auto& m, auto& field) {
     field(1, m.device);
     field(2, m.registration_id);
     field(3, m.identity_key, kMaxPublicKey);
     field(4, m.signed_prekey);
     field(5, m.one_time_prekey);
+    field(6, m.kem_prekey);
   }
 };
 
@@ -108,6 +124,8 @@ struct Register {
   Bytes identity_key;
   SignedPrekey signed_prekey;
   std::vector<OneTimePrekey> one_time_prekeys;
+  KemPrekey last_resort_prekey;
+  std::vector<KemPrekey> kem_prekeys;
   static void fields(auto& m, auto& field) {
     field(1, m.phone, 16);
     field(2, m.code, 6);
@@ -115,6 +133,8 @@ struct Register {
     field(4, m.identity_key, kMaxPublicKey);
     field(5, m.signed_prekey);
     field(6, m.one_time_prekeys, limits::kPrekeyBatch);
+    field(7, m.last_resort_prekey);
+    field(8, m.kem_prekeys, limits::kKemPrekeyBatch);
   }
 };
 
@@ -128,6 +148,16 @@ struct Registered {
 };
 
 // ---- a device's own connection
+
+// What a device has left on the server, of its one-time prekeys.
+struct PrekeyStock {
+  std::uint32_t left = 0;
+  std::uint32_t kem_left = 0;
+  static void fields(auto& m, auto& field) {
+    field(1, m.left);
+    field(2, m.kem_left);
+  }
+};
 
 // Binds the connection to a device; a second connection of the same device ends the first. The
 // server erases everything up to `after`, then delivers what follows.
@@ -144,10 +174,10 @@ struct Attach {
 
 struct Attached {
   Instant server_time;
-  std::uint32_t one_time_prekeys = 0;  // left on the server: the device keeps them topped up
+  PrekeyStock prekeys;  // the device keeps them topped up
   static void fields(auto& m, auto& field) {
     field(1, m.server_time);
-    field(2, m.one_time_prekeys);
+    field(2, m.prekeys);
   }
 };
 
@@ -183,19 +213,19 @@ struct Bundles {
   static void fields(auto& m, auto& field) { field(1, m.devices, limits::kMaxDevices); }
 };
 
-// Idempotent: keys whose ids are known are left alone. A signed prekey replaces the current one.
+// Idempotent: keys whose ids are known are left alone. A signed and a last-resort prekey replace
+// the current ones.
 struct UploadPrekeys {
   std::optional<SignedPrekey> signed_prekey;
   std::vector<OneTimePrekey> one_time_prekeys;
+  std::optional<KemPrekey> last_resort_prekey;
+  std::vector<KemPrekey> kem_prekeys;
   static void fields(auto& m, auto& field) {
     field(1, m.signed_prekey);
     field(2, m.one_time_prekeys, limits::kPrekeyBatch);
+    field(3, m.last_resort_prekey);
+    field(4, m.kem_prekeys, limits::kKemPrekeyBatch);
   }
-};
-
-struct PrekeysLow {
-  std::uint32_t left = 0;
-  static void fields(auto& m, auto& field) { field(1, m.left); }
 };
 
 // ---- messages

@@ -10,8 +10,10 @@ using ports::Space;
 constexpr std::uint8_t kAccountRow = 'a';
 constexpr std::uint8_t kDeviceRow = 'd';
 constexpr std::uint8_t kStockRow = 'm';
+constexpr std::uint8_t kKemStockRow = 'k';
 constexpr DeviceId kPrimary{1};
 constexpr std::size_t kBundleWindows = 256;
+constexpr std::size_t kWaitingFetches = 64;
 constexpr std::size_t kPushBytes = 256 * 1024;  // of one Deliver frame
 
 constexpr Error kNoDevice{Code::kNotFound, "this account has no device: it was deleted or moved"};
@@ -30,6 +32,10 @@ void put_record(ports::Batch& commit, DeviceId device, const DeviceRecord& recor
 
 void put_stock(ports::Batch& commit, DeviceId device, const Mailbox& mailbox) {
   commit.put(Space::kAccount, {kStockRow, device.value}, encode(mailbox.stock()));
+}
+
+void put_kem_stock(ports::Batch& commit, DeviceId device, const KemPrekeys& prekeys) {
+  commit.put(Space::kAccount, {kKemStockRow, device.value}, encode(prekeys.stock()));
 }
 
 bool well_formed(const proto::SignedPrekey& key) {
@@ -51,21 +57,34 @@ proto::Envelope wrap(proto::Parcel& parcel, const Message& message, Instant now)
           .accepted = now};
 }
 
+bool well_formed(const proto::KemPrekey& key) {
+  return key.key.size() == proto::kKemPublicKey && key.signature.size() == proto::kSignature;
+}
+
+bool well_formed(std::span<const proto::KemPrekey> keys) {
+  return std::ranges::all_of(keys, [](const auto& key) { return well_formed(key); });
+}
+
 std::size_t size_of(const proto::Parcel& parcel) { return parcel.ciphertext.size() + 64; }
 
 }  // namespace
 
 std::vector<ports::Scan> Account::load_scans(const EntityKey& user) {
-  return {{to_bytes(user), Space::kAccount, {}, {}}, {to_bytes(user), Space::kPrekey, {}, {}}};
+  return {{to_bytes(user), Space::kAccount, {}, {}}, {to_bytes(user), Space::kPrekey, {}, {0x80}}};
 }
 
 Account::Account(const EntityKey& user, const std::vector<std::vector<ports::Row>>& rows,
                  SequenceSource& sequences, Counters& counters)
     : user_(user), sequences_(sequences), counters_(counters) {
   std::map<DeviceId, Mailbox::Stock> stocks;
+  std::map<DeviceId, KemPrekeys::Stock> kem_stocks;
   for (const ports::Row& row : rows[0]) {
-    if (row.key.size() == 2 && row.key[0] == kStockRow) {
-      stocks[{row.key[1]}] = decode<Mailbox::Stock>(row.value).value_or(Mailbox::Stock{});
+    if (row.key.size() != 2) continue;
+    const DeviceId id{row.key[1]};
+    if (row.key[0] == kStockRow) {
+      stocks[id] = decode<Mailbox::Stock>(row.value).value_or(Mailbox::Stock{});
+    } else if (row.key[0] == kKemStockRow) {
+      kem_stocks[id] = decode<KemPrekeys::Stock>(row.value).value_or(KemPrekeys::Stock{});
     }
   }
   for (const ports::Row& row : rows[0]) {
@@ -78,7 +97,8 @@ Account::Account(const EntityKey& user, const std::vector<std::vector<ports::Row
     const DeviceId id{row.key[1]};
     Prekeys prekeys(id, record->next_prekey_id);
     for (const ports::Row& key : rows[1]) prekeys.restore(key);
-    devices_.emplace(id, Device{std::move(*record), std::move(prekeys), Mailbox(id, stocks[id])});
+    devices_.emplace(id, Device{std::move(*record), std::move(prekeys),
+                                KemPrekeys(id, kem_stocks[id]), Mailbox(id, stocks[id])});
   }
 }
 
@@ -88,7 +108,7 @@ bool Account::idle() const {
   const auto is_attached = [](const auto& entry) {
     return entry.second.mailbox.session().has_value();
   };
-  return !paging_ && std::ranges::none_of(devices_, is_attached);
+  return !reading_ && fetches_.empty() && std::ranges::none_of(devices_, is_attached);
 }
 
 void Account::on_message(const Message& message, Env& env, Effects& out) {
@@ -112,6 +132,8 @@ void Account::on_lost(Effects& out) {
   for (const auto& [id, device] : devices_) {
     if (const auto& session = device.mailbox.session()) out.push_back(kick(*session, kReload));
   }
+  static constexpr Error kRetry{Code::kUnavailable, "the server could not read: it is retried"};
+  for (const Fetch& fetch : fetches_) out.push_back(refuse(fetch.message, kRetry));
 }
 
 // The device that this message's session is attached as, or null.
@@ -131,7 +153,8 @@ Account::Device* Account::owned(const Message& message) {
 void Account::create(const Message& message, Effects& out) {
   auto request = decode<proto::Register>(message.body);
   if (!request || request->identity_key.size() != proto::kMaxPublicKey ||
-      !well_formed(request->signed_prekey) || !well_formed(request->one_time_prekeys)) {
+      !well_formed(request->signed_prekey) || !well_formed(request->one_time_prekeys) ||
+      !well_formed(request->last_resort_prekey) || !well_formed(request->kem_prekeys)) {
     return out.push_back(refuse(message, kMalformed));
   }
   const proto::Registered registered{{user_}, kPrimary};
@@ -150,7 +173,7 @@ void Account::create(const Message& message, Effects& out) {
     if (const auto& session = device.mailbox.session()) out.push_back(kick(*session, kElsewhere));
   }
   devices_.clear();
-  paging_.reset();
+  for (Fetch& fetch : fetches_) fetch.rows.clear();  // they are of the devices before
   generation_ = message.number;
   ports::Batch commit = batch();
   for (const Space space : {Space::kAccount, Space::kPrekey, Space::kQueue}) {
@@ -159,8 +182,12 @@ void Account::create(const Message& message, Effects& out) {
   Device device{{request->registration_id, message.peer, std::move(request->identity_key),
                  std::move(request->signed_prekey), 0},
                 Prekeys(kPrimary, 0),
+                KemPrekeys(kPrimary, {}),
                 Mailbox(kPrimary, {})};
   device.prekeys.add(request->one_time_prekeys, commit);
+  device.kem_prekeys.set_last_resort(request->last_resort_prekey, commit);
+  device.kem_prekeys.add(request->kem_prekeys, commit);
+  put_kem_stock(commit, kPrimary, device.kem_prekeys);
   device.record.next_prekey_id = device.prekeys.next_id();
   commit.put(Space::kAccount, {kAccountRow}, encode(Generation{generation_}));
   put_record(commit, kPrimary, device.record);
@@ -180,14 +207,13 @@ void Account::attach(const Message& message, Env& env, Effects& out) {
   if (const auto replaced = mailbox.attach(message.session, attachment, {message.number})) {
     out.push_back(kick(*replaced, kReplaced));
   }
-  const auto left = static_cast<std::uint32_t>(device->prekeys.count());
-  Post bound = answer(message, proto::Attached{env.now, left});
+  Post bound = answer(message, proto::Attached{env.now, device->left()});
   bound.message.verb = Verb::kAttached;
   bound.message.from = {user_};
   bound.message.from_device = message.from_device;
   bound.message.number = attachment;
   out.push_back(std::move(bound));
-  page(out);
+  read_next(out);
 }
 
 void Account::detach(const Message& message) {
@@ -216,7 +242,7 @@ void Account::acknowledge(const Message& message, Effects& out) {
   if (message.verb == Verb::kPing) {
     out.push_back(reply_to(message, proto::ok_frame(message.request)));
   }
-  page(out);
+  read_next(out);
 }
 
 void Account::lookup(const Message& message, Env& env, Effects& out) {
@@ -245,27 +271,65 @@ bool Account::may_take(const UserId& requester, Instant now) {
 }
 
 void Account::fetch_bundles(const Message& message, Env& env, Effects& out) {
-  const auto request = decode<proto::FetchBundles>(message.body);
+  auto request = decode<proto::FetchBundles>(message.body);
   if (!request) return out.push_back(refuse(message, kMalformed));
-  const bool may_have_one_time = may_take(message.from, env.now);
+  if (fetches_.size() >= kWaitingFetches) {
+    return out.push_back(
+        refuse(message, {Code::kUnavailable, "too many ask for this person: it is retried"}));
+  }
+  const bool one_time = may_take(message.from, env.now);
+  fetches_.push_back({message, std::move(request->devices), one_time, {}});
+  read_next(out);
+}
+
+bool Account::read_kem_prekey(Effects& out) {
+  while (!fetches_.empty()) {
+    Fetch& fetch = fetches_.front();
+    for (const auto& [id, device] : devices_) {
+      const auto& wanted = fetch.devices;
+      if (!wanted.empty() && std::ranges::find(wanted, id) == wanted.end()) continue;
+      if (!fetch.rows.try_emplace(id).second) continue;
+      reading_ = {id, true, generation_, 0};
+      out.push_back(Page{device.kem_prekeys.next(to_bytes(user_), !fetch.one_time)});
+      return true;
+    }
+    Fetch complete = std::move(fetch);
+    fetches_.pop_front();
+    hand_out(std::move(complete), out);
+  }
+  return false;
+}
+
+void Account::on_kem_prekey(DeviceId id, std::vector<ports::Row> rows) {
+  if (!fetches_.empty()) fetches_.front().rows[id] = std::move(rows);
+}
+
+void Account::hand_out(Fetch fetch, Effects& out) {
   proto::Bundles bundles;
   ports::Batch commit = batch();
   Effects notices;
-  for (auto& [id, device] : devices_) {
-    const auto& wanted = request->devices;
-    if (!wanted.empty() && std::ranges::find(wanted, id) == wanted.end()) continue;
+  for (const auto& [id, rows] : fetch.rows) {
+    const auto it = devices_.find(id);
+    if (it == devices_.end()) continue;
+    Device& device = it->second;
     std::optional<proto::OneTimePrekey> one_time;
-    if (may_have_one_time) one_time = device.prekeys.take(commit);
+    if (fetch.one_time) one_time = device.prekeys.take(commit);
+    std::optional<proto::KemPrekey> kem;
+    if (!rows.empty()) kem = device.kem_prekeys.take(rows.front(), commit);
+    if (!commit.empty()) put_kem_stock(commit, id, device.kem_prekeys);
     bundles.devices.push_back({id, device.record.registration_id, device.record.identity_key,
-                               device.record.signed_prekey, std::move(one_time)});
-    if (device.prekeys.count() < limits::kPrekeyLowWater && device.mailbox.session()) {
-      const proto::PrekeysLow low{static_cast<std::uint32_t>(device.prekeys.count())};
-      push_frame(device, proto::make_frame(proto::Kind::kPrekeysLow, 0, low), notices);
+                               device.record.signed_prekey, std::move(one_time),
+                               std::move(kem).value_or(proto::KemPrekey{})});
+    const proto::PrekeyStock left = device.left();
+    const bool low =
+        left.left < limits::kPrekeyLowWater || left.kem_left < limits::kKemPrekeyLowWater;
+    if (low && device.mailbox.session()) {
+      push_frame(device, proto::make_frame(proto::Kind::kPrekeysLow, 0, left), notices);
     }
   }
-  if (bundles.devices.empty()) return out.push_back(refuse(message, kNoDevice));
+  if (bundles.devices.empty()) return out.push_back(refuse(fetch.message, kNoDevice));
   if (!commit.empty()) out.push_back(Commit{std::move(commit)});
-  out.push_back(answer(message, bundles));
+  out.push_back(answer(fetch.message, bundles));
   std::ranges::move(notices, std::back_inserter(out));
 }
 
@@ -273,8 +337,9 @@ void Account::upload_prekeys(const Message& message, Effects& out) {
   Device* device = owned(message);
   if (device == nullptr) return out.push_back(refuse(message, kNotYours));
   auto request = decode<proto::UploadPrekeys>(message.body);
-  if (!request || !well_formed(request->one_time_prekeys) ||
-      (request->signed_prekey && !well_formed(*request->signed_prekey))) {
+  if (!request || !well_formed(request->one_time_prekeys) || !well_formed(request->kem_prekeys) ||
+      (request->signed_prekey && !well_formed(*request->signed_prekey)) ||
+      (request->last_resort_prekey && !well_formed(*request->last_resort_prekey))) {
     return out.push_back(refuse(message, kMalformed));
   }
   ports::Batch commit = batch();
@@ -282,6 +347,11 @@ void Account::upload_prekeys(const Message& message, Effects& out) {
   device->record.next_prekey_id = device->prekeys.next_id();
   if (request->signed_prekey) device->record.signed_prekey = std::move(*request->signed_prekey);
   put_record(commit, message.from_device, device->record);
+  if (request->last_resort_prekey) {
+    device->kem_prekeys.set_last_resort(*request->last_resort_prekey, commit);
+  }
+  device->kem_prekeys.add(request->kem_prekeys, commit);
+  put_kem_stock(commit, message.from_device, device->kem_prekeys);
   out.push_back(Commit{std::move(commit)});
   out.push_back(reply_to(message, proto::ok_frame(message.request)));
 }
@@ -351,7 +421,7 @@ void Account::submit(const Message& message, Env& env, Effects& out) {
   }
   if (!commit.empty()) out.push_back(Commit{std::move(commit)});
   out.push_back(reply_to(message, proto::ok_frame(message.request)));
-  page(out);
+  read_next(out);
 }
 
 void Account::hint(const Message& message, Env& env, Effects& out) {
@@ -394,36 +464,52 @@ void Account::push(Device& device, std::vector<proto::Delivery> deliveries, Effe
   flush();
 }
 
-void Account::page(Effects& out) {
-  if (paging_) return;
+void Account::read_next(Effects& out) {
+  if (reading_) return;
+  if (kem_prekey_was_last_) {
+    if (!read_mailbox(out)) read_kem_prekey(out);
+  } else if (!read_kem_prekey(out)) {
+    read_mailbox(out);
+  }
+}
+
+bool Account::read_mailbox(Effects& out) {
   for (auto& [id, device] : devices_) {
     auto scan = device.mailbox.next_page();
     if (!scan) continue;
     scan->partition = to_bytes(user_);
-    paging_ = {id, device.mailbox.attachment()};
+    reading_ = {id, false, generation_, device.mailbox.attachment()};
     out.push_back(Page{std::move(*scan)});
-    return;
+    return true;
   }
+  return false;
 }
 
 void Account::on_rows(std::vector<ports::Row> rows, Env&, Effects& out) {
-  if (!paging_) return;
-  const Paging asked = *paging_;
-  paging_.reset();
-  const auto it = devices_.find(asked.device);
-  if (it != devices_.end() && it->second.mailbox.session() &&
-      it->second.mailbox.attachment() == asked.attachment) {
-    Device& device = it->second;
-    ports::Batch commit = batch();
-    std::vector<proto::Delivery> deliveries;
-    device.mailbox.on_page(rows, commit, deliveries);
-    push(device, std::move(deliveries), out);
-    if (!commit.empty()) {
-      put_stock(commit, asked.device, device.mailbox);
-      out.push_back(Commit{std::move(commit)});
-    }
+  if (!reading_) return;
+  const Reading read = *reading_;
+  reading_.reset();
+  kem_prekey_was_last_ = read.kem_prekey;
+  if (read.generation == generation_) {
+    if (read.kem_prekey) on_kem_prekey(read.device, std::move(rows));
+    else on_page(read.device, read.attachment, rows, out);
   }
-  page(out);
+  read_next(out);
+}
+
+void Account::on_page(DeviceId id, std::uint64_t attachment, const std::vector<ports::Row>& rows,
+                      Effects& out) {
+  const auto it = devices_.find(id);
+  if (it == devices_.end()) return;
+  Device& device = it->second;
+  if (!device.mailbox.session() || device.mailbox.attachment() != attachment) return;
+  ports::Batch commit = batch();
+  std::vector<proto::Delivery> deliveries;
+  device.mailbox.on_page(rows, commit, deliveries);
+  push(device, std::move(deliveries), out);
+  if (commit.empty()) return;
+  put_stock(commit, id, device.mailbox);
+  out.push_back(Commit{std::move(commit)});
 }
 
 }  // namespace godwit::server

@@ -7,10 +7,13 @@
 //   kAccount  'a'                 generation of the registration
 //             'd' device          DeviceRecord
 //             'm' device          Mailbox::Stock
+//             'k' device          KemPrekeys::Stock
 //   kPrekey   device id(4)        a one-time prekey
+//             0xff device position(4)  a KEM prekey; read when it is handed out
 //   kQueue    device sequence(8)  an envelope
 #pragma once
 
+#include <deque>
 #include <map>
 #include <optional>
 
@@ -53,7 +56,12 @@ class Account final : public Entity {
   struct Device {
     DeviceRecord record;
     Prekeys prekeys;
+    KemPrekeys kem_prekeys;
     Mailbox mailbox;
+
+    proto::PrekeyStock left() const {
+      return {static_cast<std::uint32_t>(prekeys.count()), kem_prekeys.stock().left};
+    }
   };
   using Devices = std::map<DeviceId, Device>;
 
@@ -74,8 +82,13 @@ class Account final : public Entity {
   bool may_take(const UserId& requester, Instant now);
   void push(Device& device, std::vector<proto::Delivery> deliveries, Effects& out);
   void push_frame(Device& device, const proto::Frame& frame, Effects& out);
-  // Asks for one page at a time, for the first device that wants one.
-  void page(Effects& out);
+  // Reads go one at a time: KEM prekeys and mailboxes take turns.
+  void read_next(Effects& out);
+  bool read_kem_prekey(Effects& out);
+  bool read_mailbox(Effects& out);
+  void on_kem_prekey(DeviceId id, std::vector<ports::Row> rows);
+  void on_page(DeviceId id, std::uint64_t attachment, const std::vector<ports::Row>& rows,
+               Effects& out);
   Device* attached(const Message& message);
   Device* owned(const Message& message);
   ports::Batch batch() const;
@@ -85,11 +98,24 @@ class Account final : public Entity {
   Devices devices_;
   RateWindow lookups_;
   std::map<UserId, RateWindow> bundle_windows_;  // by requester; bounded
-  struct Paging {
-    DeviceId device;
-    std::uint64_t attachment = 0;
+  // A request for bundles, while the KEM prekeys for it are read.
+  struct Fetch {
+    Message message;
+    std::vector<DeviceId> devices;  // those asked for
+    bool one_time = false;          // may it have one-time prekeys?
+    std::map<DeviceId, std::vector<ports::Row>> rows;
   };
-  std::optional<Paging> paging_;
+  void hand_out(Fetch fetch, Effects& out);
+  std::deque<Fetch> fetches_;  // bounded
+
+  struct Reading {
+    DeviceId device;
+    bool kem_prekey = false;
+    std::uint64_t generation = 0;  // of the account
+    std::uint64_t attachment = 0;  // of the mailbox
+  };
+  std::optional<Reading> reading_;  // exactly while a Page is unanswered
+  bool kem_prekey_was_last_ = false;
   SequenceSource& sequences_;
   Counters& counters_;
 };

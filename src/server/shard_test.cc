@@ -39,20 +39,27 @@ class Node {
     at(session, [&](Shard& shard, Env& env, Outputs& out) { shard.on_closed(session, env, out); });
     run();
   }
+  // Takes a frame in; what follows from it waits for run().
   template <typename Body>
-  std::uint64_t send(SessionId session, Kind kind, const Body& body) {
+  std::uint64_t post(SessionId session, Kind kind, const Body& body) {
     const bool notice = kind == Kind::kAck || kind == Kind::kHint;
     Frame frame = proto::make_frame(kind, notice ? 0 : ++last_request_, body);
     at(session, [&](Shard& shard, Env& env, Outputs& out) {
       shard.on_frame(session, std::move(frame), env, out);
     });
-    run();
     return last_request_;
   }
-  // The answer to the last request of this session.
-  Frame answer(SessionId session) {
+  template <typename Body>
+  std::uint64_t send(SessionId session, Kind kind, const Body& body) {
+    const auto request = post(session, kind, body);
+    run();
+    return request;
+  }
+  // The answer to a request of this session; to its last one.
+  Frame answer(SessionId session) { return answer(session, last_request_); }
+  Frame answer(SessionId session, std::uint64_t request) {
     for (const Frame& frame : frames(session)) {
-      if (frame.id == last_request_) return frame;
+      if (frame.id == request) return frame;
     }
     ADD_FAILURE() << "no answer";
     return {};
@@ -169,12 +176,21 @@ struct Person {
 
 class ShardTest : public testing::TestWithParam<std::uint16_t> {
  protected:
+  static proto::KemPrekey kem_prekey(std::uint32_t id) {
+    return {id, Bytes(1569, static_cast<std::uint8_t>(id)), Bytes(64, 9)};
+  }
   proto::Register form(const Person& p, const std::string& code) {
-    proto::Register form{
-        p.phone, code, 100u + p.peer[0], Bytes(33, 5), {1, Bytes(33, 5), Bytes(64, 9)}, {}};
+    proto::Register form{.phone = p.phone,
+                         .code = code,
+                         .registration_id = 100u + p.peer[0],
+                         .identity_key = Bytes(33, 5),
+                         .signed_prekey = {1, Bytes(33, 5), Bytes(64, 9)},
+                         .last_resort_prekey = kem_prekey(kLastResort)};
     for (std::uint32_t id = 1; id <= 30; ++id) form.one_time_prekeys.push_back({id, Bytes(33, 5)});
+    for (std::uint32_t id = 1; id <= 25; ++id) form.kem_prekeys.push_back(kem_prekey(id));
     return form;
   }
+  static constexpr std::uint32_t kLastResort = 777;
   Person join(std::uint8_t n) {
     Person p{"+3361234567" + std::to_string(n), {}, {}, {}};
     p.peer[0] = n;
@@ -287,11 +303,82 @@ TEST_P(ShardTest, OneTimePrekeysAreHandedOutOnceAndThenNone) {
   attach(bob);
   while (seen.size() < 30) ASSERT_TRUE(fetch());
   node_.ask<proto::Attached>(bob.session, Kind::kUploadPrekeys,
-                             proto::UploadPrekeys{{}, form(bob, "").one_time_prekeys});
+                             proto::UploadPrekeys{{}, form(bob, "").one_time_prekeys, {}, {}});
   EXPECT_FALSE(fetch());  // known ids do not come back
   node_.ask<proto::Attached>(bob.session, Kind::kUploadPrekeys,
-                             proto::UploadPrekeys{{}, {{31, Bytes(33, 5)}}});
+                             proto::UploadPrekeys{{}, {{31, Bytes(33, 5)}}, {}, {}});
   EXPECT_TRUE(fetch());
+}
+
+TEST_P(ShardTest, KemPrekeysAreHandedOutOnceAndThenTheLastResort) {
+  Person alice = join(1);
+  Person bob = join(2);
+  const auto fetch = [&] {
+    const auto bundles = node_.ask<proto::Bundles>(alice.session, Kind::kFetchBundles,
+                                                   proto::FetchBundles{bob.user, {}});
+    const auto& key = bundles.devices.at(0).kem_prekey;
+    EXPECT_EQ(encode(key), encode(kem_prekey(key.id))) << "whole, and the right one";
+    return key.id;
+  };
+  for (std::uint32_t id = 1; id <= limits::kBundleFetches; ++id) EXPECT_EQ(fetch(), id);
+  EXPECT_EQ(fetch(), kLastResort) << "one requester does not drain them all";
+  node_.now = node_.now + limits::kBundleWindow;
+  node_.restart();
+  attach(alice);
+  attach(bob);
+  for (std::uint32_t id = limits::kBundleFetches + 1; id <= 25; ++id) EXPECT_EQ(fetch(), id);
+  EXPECT_EQ(fetch(), kLastResort);
+  EXPECT_EQ(fetch(), kLastResort);
+
+  node_.ask<proto::Attached>(
+      bob.session, Kind::kUploadPrekeys,
+      proto::UploadPrekeys{{}, {}, kem_prekey(kLastResort), {kem_prekey(25), kem_prekey(26)}});
+  EXPECT_EQ(fetch(), 26u) << "known ids do not come back";
+  EXPECT_EQ(fetch(), kLastResort);
+  bob = join(2);  // a new registration starts anew
+  EXPECT_EQ(fetch(), 1u);
+}
+
+TEST_P(ShardTest, ManyFetchesAtOnceShareNoKemPrekey) {
+  Person bob = join(1);
+  std::vector<Person> people;
+  for (std::uint8_t n = 2; n <= 9; ++n) people.push_back(join(n));
+  std::vector<std::pair<SessionId, std::uint64_t>> asked;
+  for (int round = 0; round < 3; ++round) {
+    for (const Person& person : people) {
+      const proto::FetchBundles fetch{bob.user, {}};
+      asked.emplace_back(person.session, node_.post(person.session, Kind::kFetchBundles, fetch));
+    }
+  }
+  node_.run();
+  std::set<std::uint32_t> given;
+  for (const auto& [session, request] : asked) {
+    const auto bundles = decode<proto::Bundles>(node_.answer(session, request).body);
+    ASSERT_TRUE(bundles && bundles->devices.size() == 1);
+    EXPECT_TRUE(given.insert(bundles->devices[0].kem_prekey.id).second);
+  }
+  EXPECT_EQ(given.size(), 24u);
+  EXPECT_FALSE(given.contains(kLastResort));
+}
+
+TEST_P(ShardTest, TheStockOfPrekeysIsToldAndBounded) {
+  Person bob = join(1);
+  bob.session = node_.open(bob.peer);
+  auto attached =
+      node_.ask<proto::Attached>(bob.session, Kind::kAttach, proto::Attach{bob.user, {1}, {}});
+  EXPECT_EQ(attached.prekeys.left, 30u);
+  EXPECT_EQ(attached.prekeys.kem_left, 25u);
+  for (std::uint32_t first = 100; first < 300; first += limits::kKemPrekeyBatch) {
+    proto::UploadPrekeys upload;
+    for (std::uint32_t i = 0; i < limits::kKemPrekeyBatch; ++i) {
+      upload.kem_prekeys.push_back(kem_prekey(first + i));
+    }
+    node_.ask<proto::Attached>(bob.session, Kind::kUploadPrekeys, upload);
+  }
+  bob.session = node_.open(bob.peer);
+  attached =
+      node_.ask<proto::Attached>(bob.session, Kind::kAttach, proto::Attach{bob.user, {1}, {}});
+  EXPECT_EQ(attached.prekeys.kem_left, limits::kMaxKemPrekeys);
 }
 
 TEST_P(ShardTest, AWrongCodeCountsAndFiveEndIt) {
