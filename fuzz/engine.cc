@@ -191,7 +191,7 @@ class Hostile {
     Bytes body;
     switch (request.kind) {
       case proto::Kind::kRegister: body = enter(who, request.body); break;
-      case proto::Kind::kAttach: body = encode(proto::Attached{env_.now, 50}); break;
+      case proto::Kind::kAttach: body = encode(proto::Attached{env_.now, {50, 50}}); break;
       case proto::Kind::kLookup: body = encode(proto::LookedUp{user_of(1 - who)}); break;
       case proto::Kind::kFetchBundles: body = encode(proto::Bundles{{bundles_[1 - who]}}); break;
       case proto::Kind::kSubmit: take(who, request.body); break;
@@ -202,12 +202,13 @@ class Hostile {
 
   Bytes enter(std::size_t who, ByteView body) {
     const auto record = decode<proto::Register>(body);
-    CHECK(record && !record->one_time_prekeys.empty());
+    CHECK(record && !record->one_time_prekeys.empty() && !record->kem_prekeys.empty());
     bundles_[who] = {{1},
                      record->registration_id,
                      record->identity_key,
                      record->signed_prekey,
-                     record->one_time_prekeys.front()};
+                     record->one_time_prekeys.front(),
+                     record->kem_prekeys.front()};
     return encode(proto::Registered{user_of(who), {1}});
   }
 

@@ -130,7 +130,9 @@ class Server {
                            7,
                            Bytes(33, 5),
                            {1, Bytes(33, 5), Bytes(64, 6)},
-                           {{1, Bytes(33, 5)}, {2, Bytes(33, 5)}}};
+                           {{1, Bytes(33, 5)}, {2, Bytes(33, 5)}},
+                           {9, Bytes(1569, 8), Bytes(64, 6)},
+                           {{1, Bytes(1569, 8), Bytes(64, 6)}}};
     frame(session, proto::make_frame(proto::Kind::kRegister, 2, record));
   }
   UserId user(std::uint8_t index) const {

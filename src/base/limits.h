@@ -96,6 +96,7 @@ inline constexpr std::size_t kLookupsInFlight = 4;
 inline constexpr std::uint32_t kLookupTries = 3;  // then a stranger's message is shown without one
 inline constexpr std::size_t kHistoryPage = 1000;
 inline constexpr std::size_t kPrivatePrekeys = 1000;  // some are fetched and never used
+inline constexpr std::size_t kLastResortUses = 4096;  // remembered, so that none is replayed
 inline constexpr Duration kSignedPrekeyLifetime = days(7);
 inline constexpr Duration kSignedPrekeyGrace = days(30);  // a late first message still opens
 inline constexpr Duration kMaxRetryAfter = hours(24);  // that a server may ask for

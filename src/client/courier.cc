@@ -11,7 +11,7 @@ namespace {
 
 // What a ciphertext adds to its plaintext, at most: MAC, headers, a first message's wrapping, and
 // the parcel around it.
-constexpr std::size_t kParcelOverhead = 384;
+constexpr std::size_t kParcelOverhead = 2048;
 
 // The same on every retry, another for every incarnation of a device: the server drops
 // repetitions by it. Tells nothing: item ids are random and travel encrypted.
@@ -46,6 +46,10 @@ Result<e2e::PrekeyBundle> parse_bundle(const proto::Bundle& in) {
     if (!key) return fail(key.error());
     bundle.one_time_prekey = {{in.one_time_prekey->id}, *key};
   }
+  const auto kem_key = e2e::KemPublicKey::parse(in.kem_prekey.key);
+  const auto kem_signature = to_array<64>(in.kem_prekey.signature);
+  if (!kem_key || !kem_signature) return fail(Code::kCorrupt, "a prekey bundle is malformed");
+  bundle.kyber_prekey = {{in.kem_prekey.id}, *kem_key, *kem_signature};
   return bundle;
 }
 
@@ -190,7 +194,9 @@ bool Courier::start_session(ContactRow& contact, const proto::Bundle& in, Turn& 
 
   const SessionKey key{contact.contact.user, in.device};
   const e2e::Session* known = parts_.sessions.find(key);
-  e2e::Session session = known ? known->clone() : e2e::Session();
+  const Profile& profile = parts_.registration.profile();
+  e2e::Session session =
+      known ? known->clone() : e2e::Session({profile.user, profile.device}, {key.user, key.device});
   const auto& own = parts_.keyring.identity();
   if (!e2e::start_session(session, own, *bundle, &*pinned, turn.env)) return false;
   parts_.sessions.keep(key, std::move(session), turn);

@@ -184,10 +184,13 @@ TEST_F(Sending, AnotherDeviceOfTheRecipientIsServedToo) {
   const auto identity = e2e::LocalIdentity::parse(stored->value);
   SeededEntropy entropy(3);
   const auto prekey = e2e::SignedPrekey::make({1}, *identity, entropy);
+  const auto kyber = e2e::KyberPrekey::make({2}, *identity, entropy);
   const proto::Bundle laptop{DeviceId{2},
                              77,
                              to_bytes(identity->public_key().wire()),
-                             {1, to_bytes(prekey.public_key().wire()), to_bytes(prekey.signature)}};
+                             {1, to_bytes(prekey.public_key().wire()), to_bytes(prekey.signature)},
+                             {},
+                             {2, to_bytes(kyber.public_key().wire()), to_bytes(kyber.signature)}};
   std::vector<proto::Submit> submitted;
   world.reply = [&](const Frame& frame) -> std::optional<Frame> {
     if (frame.kind == Kind::kFetchBundles) {

@@ -136,9 +136,9 @@ void Engine::State::route(proto::Frame& frame, Turn& turn) {
       return inbox.on_hint(*envelope, turn);
     }
     case Kind::kPrekeysLow: {
-      const auto low = decode<proto::PrekeysLow>(frame.body);
-      if (!low) return malformed(turn);
-      return upload_prekeys(low->left, turn);
+      const auto left = decode<proto::PrekeyStock>(frame.body);
+      if (!left) return malformed(turn);
+      return upload_prekeys(*left, turn);
     }
     case Kind::kClosing: {
       const auto closing = decode<proto::Closing>(frame.body);
@@ -203,7 +203,7 @@ void Engine::State::on_error(const Request& request, const proto::ErrorBody& err
 
 void Engine::State::on_attached(const proto::Attached& attached, Turn& turn) {
   connection.on_attached(turn);
-  upload_prekeys(attached.one_time_prekeys, turn);
+  upload_prekeys(attached.prekeys, turn);
   for (const std::string& phone : outbox.unresolved()) lookups.want(phone);
   courier.wake_all();
 }
@@ -231,7 +231,7 @@ void Engine::State::on_lookup_error(const std::string& phone, const proto::Error
   lookups.postpone(phone, error.retry_after, turn);
 }
 
-void Engine::State::upload_prekeys(std::uint32_t left, Turn& turn) {
+void Engine::State::upload_prekeys(const proto::PrekeyStock& left, Turn& turn) {
   if (uploading || !connection.attached()) return;
   const auto upload = keyring.top_up(left, turn);
   if (!upload) return;

@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "client/rows.h"
 #include "client/test_world.h"
 
 namespace godwit::client {
@@ -11,6 +12,14 @@ namespace {
 
 using proto::Frame;
 using proto::Kind;
+
+std::size_t uses_of_last_resort(Device& device) {
+  const auto rows = device.store.scan({.partition = Engine::partition(),
+                                       .space = ports::Space::kProfile,
+                                       .first = row_key('U'),
+                                       .end = row_key('V')});
+  return rows ? rows->size() : 0;
+}
 
 TEST(Engine, RefusesBeforeRegistration) {
   World world;
@@ -194,17 +203,41 @@ TEST_F(Conversation, PrekeysAreToppedUpAndTheSignedOneRotated) {
   auto& account = world.account(kBob);
   account.one_time_prekeys.resize(5);
   const std::uint32_t last = account.one_time_prekeys.back().id;
+  account.kem_prekeys.resize(3);
+  const std::uint32_t last_kem = account.kem_prekeys.back().id;
   const std::uint32_t old_signed = account.signed_prekey.id;
-  bob.receive(proto::make_frame(Kind::kPrekeysLow, 0, proto::PrekeysLow{5}));
+  const std::uint32_t old_last_resort = account.last_resort_prekey.id;
+  bob.receive(proto::make_frame(Kind::kPrekeysLow, 0, proto::PrekeyStock{5, 3}));
   world.settle();
+  ASSERT_EQ(account.kem_prekeys.size(), 3 + limits::kKemPrekeyBatch);
+  EXPECT_GT(account.kem_prekeys[3].id, last_kem);
   ASSERT_EQ(account.one_time_prekeys.size(), 5 + limits::kPrekeyBatch);
   EXPECT_GT(account.one_time_prekeys[5].id, last);
   world.now = world.now + days(8);
   world.pass(minutes(1));
   EXPECT_GT(account.signed_prekey.id, old_signed);
+  EXPECT_GT(account.last_resort_prekey.id, old_last_resort);
   alice.send(kBob, "fresh");
   world.settle();
   EXPECT_EQ(bob.history(kAlice), Texts{"fresh"});
+}
+
+TEST_F(Conversation, TheLastResortPrekeyServesWhenTheOthersRanOut) {
+  world.account(kBob).kem_prekeys.clear();
+  world.account(kBob).one_time_prekeys.clear();
+  alice.send(kBob, "hello?");
+  world.settle();
+  EXPECT_EQ(bob.history(kAlice), Texts{"hello?"});
+  bob.expect_live_equals_stored();
+  EXPECT_EQ(uses_of_last_resort(bob), 1u) << "remembered, so that it is not replayed";
+
+  world.now = world.now + limits::kSignedPrekeyLifetime;
+  world.pass(minutes(1));
+  EXPECT_EQ(uses_of_last_resort(bob), 1u) << "it still opens late messages";
+  world.now = world.now + limits::kSignedPrekeyLifetime + limits::kSignedPrekeyGrace;
+  world.pass(minutes(1));
+  EXPECT_EQ(uses_of_last_resort(bob), 0u) << "forgotten with the prekey";
+  bob.expect_live_equals_stored();
 }
 
 TEST_F(Conversation, ARegistrationElsewhereStopsThisDevice) {

@@ -101,7 +101,8 @@ std::optional<Content> Inbox::open(const proto::Envelope& envelope, Turn& turn) 
   // A stranger's session is kept only once it is known who it is.
   e2e::Session* stored = parts_.sessions.find(key);
   const bool tentative = !stored || !contact || contact->unconfirmed;
-  e2e::Session scratch;
+  const Profile& profile = parts_.registration.profile();
+  e2e::Session scratch({profile.user, profile.device}, {key.user, key.device});
   if (tentative && stored) scratch = stored->clone();
   e2e::Session& session = tentative ? scratch : *stored;
 
@@ -128,7 +129,7 @@ std::optional<Content> Inbox::open(const proto::Envelope& envelope, Turn& turn) 
   }
   if (tentative) parts_.sessions.keep(key, std::move(scratch), turn);
   turn.sessions.insert(key);
-  if (opened->consumed_prekey) parts_.keyring.erase_one_time(*opened->consumed_prekey, turn);
+  parts_.keyring.consume(*opened, turn);
   // An old session with an old key may still say what was sent before the key changed.
   if (opened->new_session || contact->contact.identity_key.empty()) {
     parts_.contacts.learn_identity(*contact, opened->sender, turn);

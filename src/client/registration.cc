@@ -37,7 +37,9 @@ Result<RequestId> Registration::register_account(std::string_view phone, std::st
                              .registration_id = keyring_.identity().registration_id,
                              .identity_key = to_bytes(keyring_.identity().public_key().wire()),
                              .signed_prekey = std::move(offer.signed_prekey),
-                             .one_time_prekeys = std::move(offer.one_time_prekeys)};
+                             .one_time_prekeys = std::move(offer.one_time_prekeys),
+                             .last_resort_prekey = std::move(offer.last_resort_prekey),
+                             .kem_prekeys = std::move(offer.kem_prekeys)};
   return submit(proto::Kind::kRegister, encode(body), turn);
 }
 

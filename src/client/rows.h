@@ -2,7 +2,8 @@
 // holds several kinds and loads in one scan.
 //
 //   kProfile  'P' ProfileRow · 'I' own identity · 'K' KeyCounters · 'L' Ledger
-//             'S' id SignedPrekeyRow · 'O' id one-time prekey
+//             'S' id SignedPrekeyRow · 'O' id one-time prekey · 'Q' id one-time Kyber prekey
+//             'U' a KyberUse of a last-resort prekey
 //   kContact  'C' user ContactRow · 'U' user order UnreadRow
 //   kSession  user device -> e2e::Session
 //   kOutbox   'Q' order Item · 'A' order Awaited
@@ -41,20 +42,25 @@ struct ProfileRow {
 struct KeyCounters {
   std::uint32_t next_signed = 1;
   std::uint32_t next_one_time = 1;
+  std::uint32_t next_kyber = 1;
   static void fields(auto& m, auto& field) {
     field(1, m.next_signed);
     field(2, m.next_one_time);
+    field(3, m.next_kyber);
   }
 };
 
+// A signed prekey and the last-resort Kyber prekey of the same time: they are rotated together.
 struct SignedPrekeyRow {
   Bytes record;
+  Bytes last_resort;
   Instant made;
   bool uploaded = false;
   static void fields(auto& m, auto& field) {
     field(1, m.record, 1024);
     field(2, m.made);
     field(3, m.uploaded);
+    field(4, m.last_resort, 1024);
   }
 };
 

@@ -91,6 +91,8 @@ class World {
     Bytes identity_key;
     proto::SignedPrekey signed_prekey;
     std::deque<proto::OneTimePrekey> one_time_prekeys;
+    proto::KemPrekey last_resort_prekey;
+    std::deque<proto::KemPrekey> kem_prekeys;
     std::vector<proto::Delivery> mailbox;
     std::uint64_t last_sequence = 0;
     bool attached = false;

@@ -224,7 +224,8 @@ std::optional<Frame> World::answer(Device& device, const Frame& frame) {
       own->attached = true;
       const auto attach = decode<proto::Attach>(frame.body);
       std::erase_if(own->mailbox, [&](auto& d) { return d.sequence <= attach->after; });
-      const auto left = static_cast<std::uint32_t>(own->one_time_prekeys.size());
+      const proto::PrekeyStock left{static_cast<std::uint32_t>(own->one_time_prekeys.size()),
+                                    static_cast<std::uint32_t>(own->kem_prekeys.size())};
       return proto::make_frame(Kind::kOk, frame.id, proto::Attached{now, left});
     }
     case Kind::kLookup: {
@@ -250,6 +251,8 @@ std::optional<Frame> World::answer(Device& device, const Frame& frame) {
       const auto upload = decode<proto::UploadPrekeys>(frame.body);
       if (upload->signed_prekey) own->signed_prekey = *upload->signed_prekey;
       for (const auto& key : upload->one_time_prekeys) own->one_time_prekeys.push_back(key);
+      if (upload->last_resort_prekey) own->last_resort_prekey = *upload->last_resort_prekey;
+      for (const auto& key : upload->kem_prekeys) own->kem_prekeys.push_back(key);
       return proto::ok_frame(frame.id);
     }
     case Kind::kAck: {
@@ -269,12 +272,14 @@ Frame World::on_register(Device& device, const Frame& frame) {
     account.mailbox.clear();
     account.one_time_prekeys.assign(request->one_time_prekeys.begin(),
                                     request->one_time_prekeys.end());
+    account.kem_prekeys.assign(request->kem_prekeys.begin(), request->kem_prekeys.end());
   }
   account.device = &device;
   account.attached = false;
   account.registration_id = request->registration_id;
   account.identity_key = request->identity_key;
   account.signed_prekey = request->signed_prekey;
+  account.last_resort_prekey = request->last_resort_prekey;
   return proto::make_frame(Kind::kOk, frame.id, proto::Registered{account.user, DeviceId{1}});
 }
 
@@ -284,10 +289,15 @@ Frame World::on_bundles(const Frame& frame) {
     return proto::make_frame(Kind::kError, frame.id, proto::ErrorBody{Code::kNotFound, "none"});
   }
   proto::Bundle bundle{
-      DeviceId{1}, account->registration_id, account->identity_key, account->signed_prekey, {}};
+      DeviceId{1}, account->registration_id,   account->identity_key, account->signed_prekey,
+      {},          account->last_resort_prekey};
   if (!account->one_time_prekeys.empty()) {
     bundle.one_time_prekey = account->one_time_prekeys.front();
     account->one_time_prekeys.pop_front();
+  }
+  if (!account->kem_prekeys.empty()) {
+    bundle.kem_prekey = account->kem_prekeys.front();
+    account->kem_prekeys.pop_front();
   }
   return proto::make_frame(Kind::kOk, frame.id, proto::Bundles{{bundle}});
 }

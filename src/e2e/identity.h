@@ -13,7 +13,7 @@ struct PublicKey {
   static constexpr std::size_t kSize = 33;
   crypto::CurvePoint u{};
 
-  bool operator==(const PublicKey&) const = default;
+  auto operator<=>(const PublicKey&) const = default;
   ByteArray<kSize> wire() const;
   // kCorrupt: another length or type octet.
   static Result<PublicKey> parse(ByteView wire);

@@ -87,7 +87,7 @@ struct KyberUse {
   SignedPrekeyId signed_prekey;
   PublicKey base_key;  // theirs
 
-  bool operator==(const KyberUse&) const = default;
+  auto operator<=>(const KyberUse&) const = default;
 };
 
 // The private prekeys of this device, as far as one message may need them. The pointers stay valid
