@@ -41,12 +41,18 @@ void decrypt(ByteView octets) {
   struct None final : e2e::LocalPrekeys {
     const e2e::SignedPrekey* find_signed(e2e::SignedPrekeyId) const override { return &prekey; }
     const e2e::OneTimePrekey* find_one_time(e2e::OneTimePrekeyId) const override { return nullptr; }
+    std::optional<crypto::Kem1024SecretKey> find_kyber(e2e::KyberPrekeyId) const override {
+      return kyber.secret_key();
+    }
+    bool was_used(const e2e::KyberUse&) const override { return false; }
     e2e::SignedPrekey prekey;
+    e2e::KyberPrekey kyber;
   };
   static const auto own = e2e::LocalIdentity::generate(entropy);
   static const None prekeys = [&] {
     None made;
     made.prekey = e2e::SignedPrekey::make({1}, own, entropy);
+    made.kyber = e2e::KyberPrekey::make({1}, own, entropy);
     return made;
   }();
   for (const auto type : {e2e::MessageType::kPrekey, e2e::MessageType::kWhisper}) {
@@ -64,7 +70,8 @@ constexpr void (*kReaders[])(ByteView) = {
     &record<e2e::OneTimePrekey>, &decrypt,
     &wire<e2e::DecryptionError>, &wire<e2e::SealedContent>,
     &wire<e2e::SplitSealed>,     &wire<e2e::SenderCertificate>,
-    &wire<e2e::SenderKey>,       &wire<e2e::Spqr>};
+    &wire<e2e::SenderKey>,       &record<e2e::Spqr>,
+    &record<e2e::KyberPrekey>};
 
 }  // namespace
 

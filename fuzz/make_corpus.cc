@@ -152,9 +152,14 @@ void e2e_records() {
   const auto theirs = e2e::LocalIdentity::generate(entropy);
   const auto prekey = e2e::SignedPrekey::make({1}, theirs, entropy);
   const auto one_time = e2e::OneTimePrekey::make({2}, entropy);
-  const e2e::PrekeyBundle bundle{
-      theirs.registration_id, {1}, theirs.public_key(), prekey.id, prekey.public_key(),
-      prekey.signature,       {}};
+  const auto kyber = e2e::KyberPrekey::make({3}, theirs, entropy);
+  const e2e::PrekeyBundle bundle{.registration_id = theirs.registration_id,
+                                 .device_id = {1},
+                                 .identity_key = theirs.public_key(),
+                                 .signed_prekey_id = prekey.id,
+                                 .signed_prekey = prekey.public_key(),
+                                 .signed_prekey_signature = prekey.signature,
+                                 .kyber_prekey = {{kyber.id, kyber.public_key(), kyber.signature}}};
   e2e::Session session;
   if (!e2e::start_session(session, own, bundle, nullptr, env)) return;
   const auto sent = e2e::encrypt(session, own, view_of("hello"), env);
@@ -173,6 +178,8 @@ void e2e_records() {
   add("signed_prekey", 5, prekey.serialize().view());
   add("one_time_prekey", 6, one_time.serialize().view());
   add("decrypt", 7, sent->message);
+  add("spqr", 13, e2e::Spqr::start(crypto::Key(), e2e::Role::kResponder).serialize().view());
+  add("kyber_prekey", 14, kyber.serialize().view());
 }
 
 void contents() {
