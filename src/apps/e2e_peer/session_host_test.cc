@@ -205,6 +205,14 @@ TEST_F(SessionHostTest, SurvivesWhateverItIsTold) {
   EXPECT_EQ(ok(at_b(sent))["plaintext"], kHello);
 }
 
+TEST_F(SessionHostTest, SurvivesDeepNesting) {
+  const std::string deep = std::string(200000, '[') + std::string(200000, ']');
+  EXPECT_EQ(Json::parse(host_.answer(deep, {}))["ok"], false);
+  EXPECT_EQ(Json::parse(host_.answer(deep.substr(0, 200000), {}))["ok"], false);
+  const Json answer = Json::parse(host_.answer(R"({"op":"version","id":)" + deep + "}", {}));
+  EXPECT_EQ(answer["ok"], true);
+}
+
 TEST_F(SessionHostTest, GivesTheIdBack) {
   EXPECT_EQ(ask({{"op", "version"}, {"id", "x"}})["id"], "x");
   EXPECT_EQ(ask({{"op", "?"}, {"id", 7}})["id"], 7);
