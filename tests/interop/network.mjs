@@ -32,10 +32,10 @@ export class Line {
       this.lost += 1;
       return;
     }
-    this.flying.push({ item, chain, again: false });
+    this.flying.push({ item, chain });
     if (this.random() < this.duplication) {
       this.duplicated += 1;
-      this.flying.push({ item, chain, again: false });
+      this.flying.push({ item, chain });
     }
   }
   get empty() {

@@ -24,13 +24,14 @@ Json parse_line(std::string_view line) {
 
 Json message_json(const Bytes& message) { return {{"message", to_hex(message)}}; }
 
-e2e::Protocol protocol_of(const Json& request) {
-  const auto found = request.find("protocol");
-  if (found == request.end() || found->is_null() || *found == "4-spqr") {
-    return e2e::Protocol::kPqxdhSpqr;
+e2e::Protocol protocol_of(const Request& request) {
+  if (!request.has("protocol")) {
+    return request.flag("pqRatchet", true) ? e2e::Protocol::kPqxdhSpqr : e2e::Protocol::kPqxdh;
   }
-  if (*found == 3 || *found == "3") return e2e::Protocol::kX3dh;
-  if (*found == 4 || *found == "4") return e2e::Protocol::kPqxdh;
+  const Json& protocol = request.json()["protocol"];
+  if (protocol == "4-spqr") return e2e::Protocol::kPqxdhSpqr;
+  if (protocol == 3 || protocol == "3") return e2e::Protocol::kX3dh;
+  if (protocol == 4 || protocol == "4") return e2e::Protocol::kPqxdh;
   throw Refused{"\"protocol\" is 3, 4 or \"4-spqr\""};
 }
 
@@ -122,7 +123,7 @@ Json SessionHost::make(const Request& request, Env& env) {
   const auto id = request.number_or("registrationId", own.registration_id, 0x3fff);
   if (id == 0) throw Refused{"\"registrationId\" is 1 to 16383"};
   own.registration_id = static_cast<std::uint16_t>(id);
-  const Peer::Options options{protocol_of(request.json()), request.flag("trustAll", false)};
+  const Peer::Options options{protocol_of(request), request.flag("trustAll", false)};
   return add(request.text("peer"), Peer(address_of(request), std::move(own), options));
 }
 
