@@ -68,7 +68,7 @@ def main():
         receiver = Receiver(bob, lines)
         receiver.start()
         with open(source, "rb") as given:
-            sender = alice.spawn("send", bob.phone, "--lines", "--wait", "delivered",
+            sender = alice.spawn("send", bob.phone, "--lines",
                                  "--timeout", "3600", stdin=given, stdout=subprocess.DEVNULL)
         kills, shown = 0, 0
         while receiver.is_alive() or sender.poll() is None:
