@@ -83,7 +83,7 @@ inline constexpr std::size_t kSendQueueBytes = 4 * 1024 * 1024;  // then a slow 
 
 // ---- client
 inline constexpr Duration kTypingRepeats = seconds(3);  // while somebody goes on typing ...
-inline constexpr Duration kTypingFades = seconds(7);  // ... and when the other side stops showing it
+inline constexpr Duration kTypingFades = seconds(7);  // ... and when the other side hides it again
 inline constexpr std::size_t kOutboxMessages = 200000;  // composing offline ...
 inline constexpr std::size_t kOutboxBytes = 256 * 1024 * 1024;  // ... all of it in memory
 inline constexpr std::size_t kContacts = 100000;  // strangers may write; ~300 octets each

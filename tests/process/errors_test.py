@@ -88,12 +88,14 @@ class Checks:
         refused(self.alice.run("send", "0612345678", "hello"), 2, "country code")
 
     def not_registered(self):
-        nobody = processes.Client(self.programs, self.folder + "/nobody", self.server, "+33611111111")
+        nobody = processes.Client(self.programs, self.folder + "/nobody", self.server,
+                                  "+33611111111")
         refused(nobody.run("receive"), 3, "register")
         assert not os.path.exists(nobody.home), "reading made a home"
 
     def wrong_code(self):
-        carol = processes.Client(self.programs, self.folder + "/carol", self.server, "+33622222222")
+        carol = processes.Client(self.programs, self.folder + "/carol", self.server,
+                                 "+33622222222")
         where = ("register", carol.phone, "--server", self.server.address)
         carol.must(*where)
         right = self.server.code_for(carol.phone)
