@@ -132,7 +132,7 @@ TEST(Spqr, TamperedExchangeIsRefused) {
   } kinds[] = {{1, true}, {2, true}, {3, true}, {5, false}, {6, false}};
   for (const auto& kind : kinds) {
     Pair pair(4);
-    bool refused = false, tampered = false;
+    bool refused = false, tampered = false, answered = false;
     for (int i = 0; i < 200 && !refused; ++i) {
       for (const bool from_a : {true, false}) {
         Side& from = from_a ? pair.a : pair.b;
@@ -142,6 +142,7 @@ TEST(Spqr, TamperedExchangeIsRefused) {
           message.back() ^= 1;
           tampered = true;
         }
+        answered = answered || message[3] == 5;
         const auto key = to.receive(message);
         if (!key) {
           EXPECT_EQ(key.error().code, Code::kCorrupt);
@@ -150,6 +151,9 @@ TEST(Spqr, TamperedExchangeIsRefused) {
       }
     }
     EXPECT_TRUE(tampered && refused) << static_cast<int>(kind.type);
+    if (kind.type == 1) {
+      EXPECT_FALSE(answered) << "a secret for an unauthenticated key";
+    }
     EXPECT_EQ(std::min(pair.a.state.epoch(), pair.b.state.epoch()), 1u);
   }
 }

@@ -326,7 +326,11 @@ TEST_P(ShardTest, KemPrekeysAreHandedOutOnceAndThenTheLastResort) {
   node_.restart();
   attach(alice);
   attach(bob);
+  const auto rows = node_.store.count(ports::Space::kPrekey).value();
   for (std::uint32_t id = limits::kBundleFetches + 1; id <= 25; ++id) EXPECT_EQ(fetch(), id);
+  EXPECT_EQ(node_.store.count(ports::Space::kPrekey).value(),
+            rows - 2 * (25 - limits::kBundleFetches))
+      << "one of each kind is gone for good with every answer";
   EXPECT_EQ(fetch(), kLastResort);
   EXPECT_EQ(fetch(), kLastResort);
 

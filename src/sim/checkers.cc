@@ -98,6 +98,10 @@ void ReceiptsForward::stored(const Viewer& viewer, MessageId id, client::Status 
 }
 
 void PrekeyOnce::handed_out(const proto::Bundle& bundle, Verdict& verdict) {
+  const proto::KemPrekey& kem = bundle.kem_prekey;
+  if (!last_resort_.contains(kem.key) && !keys_.insert(kem.key).second) {
+    verdict.broken("prekey_once", "KEM prekey " + std::to_string(kem.id) + " was handed out twice");
+  }
   if (!bundle.one_time_prekey) return;
   if (!keys_.insert(bundle.one_time_prekey->key).second) {
     verdict.broken("prekey_once", "one-time prekey " + std::to_string(bundle.one_time_prekey->id) +

@@ -79,13 +79,16 @@ class ReceiptsForward {
   std::map<std::pair<Viewer, MessageId>, client::Status> last_;
 };
 
-// A one-time prekey is handed out to one requester, once.
+// A one-time prekey is handed out to one requester, once. Not so a last-resort one.
 class PrekeyOnce {
  public:
+  void offered_for_good(const proto::KemPrekey& last_resort) {
+    last_resort_.insert(last_resort.key);
+  }
   void handed_out(const proto::Bundle& bundle, Verdict& verdict);
 
  private:
-  std::set<Bytes> keys_;
+  std::set<Bytes> keys_, last_resort_;
 };
 
 // The sequences of a mailbox ascend within a connection, and each names one envelope for ever.

@@ -103,6 +103,8 @@ TEST(PrekeyOnceTest, TheSameKeyTwice) {
   PrekeyOnce checker;
   Verdict verdict;
   proto::Bundle bundle;
+  bundle.kem_prekey = {9, Bytes(1569, 9), {}};
+  checker.offered_for_good(bundle.kem_prekey);
   checker.handed_out(bundle, verdict);
   checker.handed_out(bundle, verdict);  // without a one-time prekey
   bundle.one_time_prekey = proto::OneTimePrekey{7, Bytes(33, 1)};
@@ -110,6 +112,14 @@ TEST(PrekeyOnceTest, TheSameKeyTwice) {
   EXPECT_TRUE(verdict.good());
   checker.handed_out(bundle, verdict);
   EXPECT_EQ(broken(verdict), "prekey_once");
+
+  Verdict another;
+  bundle = {};
+  bundle.kem_prekey = {1, Bytes(1569, 1), {}};
+  checker.handed_out(bundle, another);
+  EXPECT_TRUE(another.good());
+  checker.handed_out(bundle, another);
+  EXPECT_EQ(broken(another), "prekey_once");
 }
 
 proto::Delivery delivery(std::uint64_t sequence, std::uint8_t id) {

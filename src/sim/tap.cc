@@ -35,7 +35,18 @@ void Tap::to_server(ConnectionId id, const proto::Frame& frame) {
         checkers.sequences_increase.acknowledged(open.peer, attach->after);
       }
       break;
-    case proto::Kind::kRegister: ++registrations_; break;
+    case proto::Kind::kRegister:
+      ++registrations_;
+      if (const auto offer = decode<proto::Register>(frame.body)) {
+        checkers.prekey_once.offered_for_good(offer->last_resort_prekey);
+      }
+      break;
+    case proto::Kind::kUploadPrekeys:
+      if (const auto offer = decode<proto::UploadPrekeys>(frame.body);
+          offer && offer->last_resort_prekey) {
+        checkers.prekey_once.offered_for_good(*offer->last_resort_prekey);
+      }
+      break;
     case proto::Kind::kSubmit:
       if (const auto submit = decode<proto::Submit>(frame.body)) {
         for (const proto::Outgoing& message : submit->messages) {
