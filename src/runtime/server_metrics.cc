@@ -28,6 +28,7 @@ LoopCounters sum(const std::vector<std::unique_ptr<ServerLoop>>& loops) {
     total.shard.registrations += one.shard.registrations;
     total.shard.sessions += one.shard.sessions;
     total.shard.entities += one.shard.entities;
+    total.shard.sleeping += one.shard.sleeping;
     for (std::size_t i = 0; i < total.connects.size(); ++i) total.connects[i] += one.connects[i];
     for (std::size_t i = 0; i < total.ends.size(); ++i) total.ends[i] += one.ends[i];
     total.connections += one.connections;
@@ -68,6 +69,8 @@ void put_messages(MetricsText& text, const server::Counters& shard) {
   text.sample(shard.refused_full, "reason=\"mailbox_full\"");
   text.sample(shard.rate_limited, "reason=\"rate_limited\"");
   text.gauge("godwitd_entities", "Accounts and directory entries in memory.", shard.entities);
+  text.gauge("godwitd_sleeping_devices", "Attached devices whose account is not in memory.",
+             shard.sleeping);
   text.counter("godwitd_commits_total", "Batches that entities asked to store.", shard.commits);
   text.counter("godwitd_commit_failures_total", "Those that the store refused.",
                shard.commit_failures);

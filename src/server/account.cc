@@ -14,11 +14,13 @@ constexpr std::uint8_t kKemStockRow = 'k';
 constexpr DeviceId kPrimary{1};
 constexpr std::size_t kBundleWindows = 256;
 constexpr std::size_t kWaitingFetches = 64;
+constexpr std::size_t kWaitingForPrekeys = 64;  // requests
 constexpr std::size_t kPushBytes = 256 * 1024;  // of one Deliver frame
 
 constexpr Error kNoDevice{Code::kNotFound, "this account has no device: it was deleted or moved"};
 constexpr Error kNotYours{Code::kUnauthenticated,
                           "this device is not registered any more: register again"};
+constexpr Error kBusy{Code::kUnavailable, "the account is overloaded: it is retried"};
 constexpr Error kMalformed{Code::kInvalid, "the request is malformed: update the client"};
 
 struct Generation {
@@ -70,11 +72,11 @@ std::size_t size_of(const proto::Parcel& parcel) { return parcel.ciphertext.size
 }  // namespace
 
 std::vector<ports::Scan> Account::load_scans(const EntityKey& user) {
-  return {{to_bytes(user), Space::kAccount, {}, {}}, {to_bytes(user), Space::kPrekey, {}, {0x80}}};
+  return {{to_bytes(user), Space::kAccount, {}, {}}};
 }
 
 Account::Account(const EntityKey& user, const std::vector<std::vector<ports::Row>>& rows,
-                 SequenceSource& sequences, Counters& counters)
+                 const Attachments& attachments, SequenceSource& sequences, Counters& counters)
     : user_(user), sequences_(sequences), counters_(counters) {
   std::map<DeviceId, Mailbox::Stock> stocks;
   std::map<DeviceId, KemPrekeys::Stock> kem_stocks;
@@ -95,23 +97,52 @@ Account::Account(const EntityKey& user, const std::vector<std::vector<ports::Row
     auto record = decode<DeviceRecord>(row.value);
     if (!record) continue;
     const DeviceId id{row.key[1]};
-    Prekeys prekeys(id, record->next_prekey_id);
-    for (const ports::Row& key : rows[1]) prekeys.restore(key);
-    devices_.emplace(id, Device{std::move(*record), std::move(prekeys),
-                                KemPrekeys(id, kem_stocks[id]), Mailbox(id, stocks[id])});
+    const std::uint32_t next_prekey = record->next_prekey_id;
+    Device device{std::move(*record), Prekeys(id, next_prekey), KemPrekeys(id, kem_stocks[id]),
+                  Mailbox(id, stocks[id])};
+    if (const auto at = attachments.find(id); at != attachments.end()) {
+      device.mailbox.wake(at->second);
+    }
+    devices_.emplace(id, std::move(device));
   }
 }
 
 ports::Batch Account::batch() const { return {to_bytes(user_), {}}; }
 
-bool Account::idle() const {
-  const auto is_attached = [](const auto& entry) {
-    return entry.second.mailbox.session().has_value();
+Account::Loss Account::loss(Instant now) const {
+  const auto asleep = [](const auto& entry) { return entry.second.mailbox.asleep(); };
+  const bool busy = reading_ || !fetches_.empty() || !waiting_.empty();
+  if (busy || !std::ranges::all_of(devices_, asleep)) return Loss::kState;
+  // Who asks again and again must not be forgotten in between.
+  const auto insists = [now](const auto& entry) {
+    return entry.second.count > 1 && entry.second.running(now, limits::kBundleWindow);
   };
-  return !reading_ && fetches_.empty() && std::ranges::none_of(devices_, is_attached);
+  const bool curious =
+      lookups_.count > limits::kLookups / 2 && lookups_.running(now, limits::kLookupWindow);
+  if (curious || std::ranges::any_of(bundle_windows_, insists)) return Loss::kState;
+  const auto remembers = [](const auto& entry) { return entry.second.mailbox.remembers(); };
+  const bool memory = lookups_.count > 0 || !bundle_windows_.empty();
+  return memory || std::ranges::any_of(devices_, remembers) ? Loss::kMemory : Loss::kNothing;
+}
+
+Attachments Account::attachments() const {
+  Attachments out;
+  for (const auto& [id, device] : devices_) {
+    if (const auto* attachment = device.mailbox.attachment()) out.emplace(id, *attachment);
+  }
+  return out;
 }
 
 void Account::on_message(const Message& message, Env& env, Effects& out) {
+  const bool needs_prekeys = message.verb == Verb::kAttach || message.verb == Verb::kFetchBundles ||
+                             message.verb == Verb::kUploadPrekeys;
+  if (!needs_prekeys || prekeys_loaded_) return handle(message, env, out);
+  if (waiting_.size() >= kWaitingForPrekeys) return out.push_back(refuse(message, kBusy));
+  waiting_.push_back(message);
+  read_next(out);
+}
+
+void Account::handle(const Message& message, Env& env, Effects& out) {
   switch (message.verb) {
     case Verb::kCreate: return create(message, out);
     case Verb::kAttach: return attach(message, env, out);
@@ -129,17 +160,18 @@ void Account::on_message(const Message& message, Env& env, Effects& out) {
 
 void Account::on_lost(Effects& out) {
   static constexpr Error kReload{Code::kUnavailable, "the server could not store: reconnect"};
-  for (const auto& [id, device] : devices_) {
-    if (const auto& session = device.mailbox.session()) out.push_back(kick(*session, kReload));
+  for (const auto& [id, attachment] : attachments()) {
+    out.push_back(kick(attachment.session, kReload));
   }
   static constexpr Error kRetry{Code::kUnavailable, "the server could not read: it is retried"};
   for (const Fetch& fetch : fetches_) out.push_back(refuse(fetch.message, kRetry));
+  for (const Message& message : waiting_) out.push_back(refuse(message, kRetry));
 }
 
 // The device that this message's session is attached as, or null.
 Account::Device* Account::attached(const Message& message) {
   const auto it = devices_.find(message.from_device);
-  if (it == devices_.end() || it->second.mailbox.session() != message.session) return nullptr;
+  if (it == devices_.end() || !it->second.mailbox.attached_by(message.session)) return nullptr;
   return &it->second;
 }
 
@@ -169,10 +201,11 @@ void Account::create(const Message& message, Effects& out) {
   }
   static constexpr Error kElsewhere{Code::kUnauthenticated,
                                     "this number was registered on another device"};
-  for (const auto& [id, device] : devices_) {
-    if (const auto& session = device.mailbox.session()) out.push_back(kick(*session, kElsewhere));
+  for (const auto& [id, attachment] : attachments()) {
+    out.push_back(kick(attachment.session, kElsewhere));
   }
   devices_.clear();
+  prekeys_loaded_ = true;  // there were none before this registration
   for (Fetch& fetch : fetches_) fetch.rows.clear();  // they are of the devices before
   generation_ = message.number;
   ports::Batch commit = batch();
@@ -201,7 +234,7 @@ void Account::attach(const Message& message, Env& env, Effects& out) {
   Device* device = owned(message);
   if (device == nullptr) return out.push_back(refuse(message, kNotYours));
   Mailbox& mailbox = device->mailbox;
-  if (mailbox.session() == message.session) return;  // the bus repeated it
+  if (mailbox.attached_by(message.session)) return;  // the bus repeated it
   static constexpr Error kReplaced{Code::kConflict, "another connection of this device took over"};
   const std::uint64_t attachment = get_be64(env.entropy.draw<8>());
   if (const auto replaced = mailbox.attach(message.session, attachment, {message.number})) {
@@ -218,21 +251,15 @@ void Account::attach(const Message& message, Env& env, Effects& out) {
 
 void Account::detach(const Message& message) {
   for (auto& [id, device] : devices_) {
-    if (device.mailbox.session() == message.session) device.mailbox.detach();
+    if (device.mailbox.attached_by(message.session)) device.mailbox.detach();
   }
 }
 
 void Account::acknowledge(const Message& message, Effects& out) {
   Device* device = attached(message);
-  if (device == nullptr) {
-    static constexpr Error kDetached{Code::kConflict, "the connection lost its place: reconnect"};
-    return out.push_back(kick(message.session, kDetached));
-  }
-  if (message.verb == Verb::kPing && message.body.size() == 8 &&
-      device->mailbox.push_is_lost(get_be64(message.body))) {
-    static constexpr Error kLost{Code::kUnavailable, "a delivery was lost on the way: reconnect"};
-    return out.push_back(kick(message.session, kLost));
-  }
+  const auto error =
+      lost_place(device != nullptr ? device->mailbox.attachment() : nullptr, message);
+  if (error) return out.push_back(kick(message.session, *error));
   ports::Batch commit = batch();
   counters_.acknowledged += device->mailbox.acknowledge({message.number}, commit);
   if (!commit.empty()) {
@@ -289,7 +316,7 @@ bool Account::read_kem_prekey(Effects& out) {
       const auto& wanted = fetch.devices;
       if (!wanted.empty() && std::ranges::find(wanted, id) == wanted.end()) continue;
       if (!fetch.rows.try_emplace(id).second) continue;
-      reading_ = {id, true, generation_, 0};
+      reading_ = {id, Reading::Of::kKemPrekey, generation_, 0};
       out.push_back(Page{device.kem_prekeys.next(to_bytes(user_), !fetch.one_time)});
       return true;
     }
@@ -323,7 +350,7 @@ void Account::hand_out(Fetch fetch, Effects& out) {
     const proto::PrekeyStock left = device.left();
     const bool low =
         left.left < limits::kPrekeyLowWater || left.kem_left < limits::kKemPrekeyLowWater;
-    if (low && device.mailbox.session()) {
+    if (low && device.mailbox.attachment()) {
       push_frame(device, proto::make_frame(proto::Kind::kPrekeysLow, 0, left), notices);
     }
   }
@@ -429,18 +456,19 @@ void Account::hint(const Message& message, Env& env, Effects& out) {
   if (!request || !matches_devices(request->message, message)) return;
   for (proto::Parcel& parcel : request->message.parcels) {
     Device& device = devices_.at(parcel.device);
-    if (!device.mailbox.session() || parcel.ciphertext.size() > limits::kMaxHint) continue;
+    if (!device.mailbox.attachment() || parcel.ciphertext.size() > limits::kMaxHint) continue;
     const proto::Envelope envelope = wrap(parcel, message, env.now);
     push_frame(device, proto::make_frame(proto::Kind::kHinted, 0, envelope), out);
   }
 }
 
 void Account::push_frame(Device& device, const proto::Frame& frame, Effects& out) {
+  Attachment& attachment = *device.mailbox.attachment();
   Message m;
   m.verb = Verb::kPush;
-  m.session = *device.mailbox.session();
-  m.request = device.mailbox.attachment();
-  m.number = device.mailbox.next_push();
+  m.session = attachment.session;
+  m.request = attachment.id;
+  m.number = ++attachment.pushes;
   m.from = {user_};
   proto::put_frame(m.body, frame);
   out.push_back(Post{std::move(m)});
@@ -465,7 +493,7 @@ void Account::push(Device& device, std::vector<proto::Delivery> deliveries, Effe
 }
 
 void Account::read_next(Effects& out) {
-  if (reading_) return;
+  if (reading_ || read_prekeys(out)) return;
   if (kem_prekey_was_last_) {
     if (!read_mailbox(out)) read_kem_prekey(out);
   } else if (!read_kem_prekey(out)) {
@@ -473,25 +501,43 @@ void Account::read_next(Effects& out) {
   }
 }
 
+bool Account::read_prekeys(Effects& out) {
+  if (waiting_.empty()) return false;
+  reading_ = {{}, Reading::Of::kPrekeys, generation_, 0};
+  out.push_back(Page{{to_bytes(user_), Space::kPrekey, {}, {0x80}}});
+  return true;
+}
+
+void Account::on_prekeys(const std::vector<ports::Row>& rows, Env& env, Effects& out) {
+  for (auto& [id, device] : devices_) {
+    if (prekeys_loaded_) break;  // registered anew in between: these are another device's
+    for (const ports::Row& row : rows) device.prekeys.restore(row);
+  }
+  prekeys_loaded_ = true;
+  for (const Message& message : std::exchange(waiting_, {})) handle(message, env, out);
+}
+
 bool Account::read_mailbox(Effects& out) {
   for (auto& [id, device] : devices_) {
     auto scan = device.mailbox.next_page();
     if (!scan) continue;
     scan->partition = to_bytes(user_);
-    reading_ = {id, false, generation_, device.mailbox.attachment()};
+    reading_ = {id, Reading::Of::kMailbox, generation_, device.mailbox.attachment()->id};
     out.push_back(Page{std::move(*scan)});
     return true;
   }
   return false;
 }
 
-void Account::on_rows(std::vector<ports::Row> rows, Env&, Effects& out) {
+void Account::on_rows(std::vector<ports::Row> rows, Env& env, Effects& out) {
   if (!reading_) return;
   const Reading read = *reading_;
   reading_.reset();
-  kem_prekey_was_last_ = read.kem_prekey;
-  if (read.generation == generation_) {
-    if (read.kem_prekey) on_kem_prekey(read.device, std::move(rows));
+  kem_prekey_was_last_ = read.what == Reading::Of::kKemPrekey;
+  if (read.what == Reading::Of::kPrekeys) {
+    on_prekeys(rows, env, out);
+  } else if (read.generation == generation_) {
+    if (kem_prekey_was_last_) on_kem_prekey(read.device, std::move(rows));
     else on_page(read.device, read.attachment, rows, out);
   }
   read_next(out);
@@ -502,7 +548,8 @@ void Account::on_page(DeviceId id, std::uint64_t attachment, const std::vector<p
   const auto it = devices_.find(id);
   if (it == devices_.end()) return;
   Device& device = it->second;
-  if (!device.mailbox.session() || device.mailbox.attachment() != attachment) return;
+  const Attachment* present = device.mailbox.attachment();
+  if (present == nullptr || present->id != attachment) return;
   ports::Batch commit = batch();
   std::vector<proto::Delivery> deliveries;
   device.mailbox.on_page(rows, commit, deliveries);

@@ -13,12 +13,13 @@
 //   kQueue    device sequence(8)  an envelope
 #pragma once
 
-#include <deque>
 #include <map>
 #include <optional>
 
 #include "server/counters.h"
+#include "server/dormant.h"
 #include "server/effects.h"
+#include "server/fifo.h"
 #include "server/mailbox.h"
 #include "server/prekeys.h"
 #include "server/rate_window.h"
@@ -42,15 +43,18 @@ struct DeviceRecord {
 
 class Account final : public Entity {
  public:
-  // The reads that load an account, in order; their rows go to the constructor.
+  // The reads that load an account, in order; their rows go to the constructor. `attachments`: who
+  // was attached when it was last forgotten. One-time prekeys are loaded when somebody asks.
   static std::vector<ports::Scan> load_scans(const EntityKey& user);
   Account(const EntityKey& user, const std::vector<std::vector<ports::Row>>& rows,
-          SequenceSource& sequences, Counters& counters);
+          const Attachments& attachments, SequenceSource& sequences, Counters& counters);
 
   void on_message(const Message& message, Env& env, Effects& out) override;
   void on_rows(std::vector<ports::Row> rows, Env& env, Effects& out) override;
   void on_lost(Effects& out) override;
-  bool idle() const override;
+  Loss loss(Instant now) const override;
+  // Of its devices, for Dormant.
+  Attachments attachments() const;
 
  private:
   struct Device {
@@ -65,6 +69,7 @@ class Account final : public Entity {
   };
   using Devices = std::map<DeviceId, Device>;
 
+  void handle(const Message& message, Env& env, Effects& out);
   void create(const Message& message, Effects& out);
   void attach(const Message& message, Env& env, Effects& out);
   void detach(const Message& message);
@@ -82,10 +87,13 @@ class Account final : public Entity {
   bool may_take(const UserId& requester, Instant now);
   void push(Device& device, std::vector<proto::Delivery> deliveries, Effects& out);
   void push_frame(Device& device, const proto::Frame& frame, Effects& out);
-  // Reads go one at a time: KEM prekeys and mailboxes take turns.
+  // Reads go one at a time: the prekeys first, when they are missed; then KEM prekeys and mailboxes
+  // take turns.
   void read_next(Effects& out);
+  bool read_prekeys(Effects& out);
   bool read_kem_prekey(Effects& out);
   bool read_mailbox(Effects& out);
+  void on_prekeys(const std::vector<ports::Row>& rows, Env& env, Effects& out);
   void on_kem_prekey(DeviceId id, std::vector<ports::Row> rows);
   void on_page(DeviceId id, std::uint64_t attachment, const std::vector<ports::Row>& rows,
                Effects& out);
@@ -102,20 +110,22 @@ class Account final : public Entity {
   struct Fetch {
     Message message;
     std::vector<DeviceId> devices;  // those asked for
-    bool one_time = false;          // may it have one-time prekeys?
+    bool one_time = false;  // may it have one-time prekeys?
     std::map<DeviceId, std::vector<ports::Row>> rows;
   };
   void hand_out(Fetch fetch, Effects& out);
-  std::deque<Fetch> fetches_;  // bounded
+  Fifo<Fetch> fetches_;  // bounded
 
   struct Reading {
     DeviceId device;
-    bool kem_prekey = false;
+    enum class Of : std::uint8_t { kMailbox, kKemPrekey, kPrekeys } what{};
     std::uint64_t generation = 0;  // of the account
     std::uint64_t attachment = 0;  // of the mailbox
   };
   std::optional<Reading> reading_;  // exactly while a Page is unanswered
   bool kem_prekey_was_last_ = false;
+  bool prekeys_loaded_ = false;
+  Fifo<Message> waiting_;  // for the prekeys; bounded
   SequenceSource& sequences_;
   Counters& counters_;
 };

@@ -16,6 +16,7 @@ struct Counters {
   std::uint64_t registrations = 0;
   std::uint64_t sessions = 0;  // now
   std::uint64_t entities = 0;  // loaded, now
+  std::uint64_t sleeping = 0;  // devices attached to accounts that are not loaded, now
 };
 
 }  // namespace godwit::server

@@ -25,7 +25,7 @@ class Directory final : public Entity {
   void on_message(const Message& message, Env& env, Effects& out) override;
   void on_rows(std::vector<ports::Row>, Env&, Effects&) override {}
   void on_lost(Effects&) override {}
-  bool idle() const override { return true; }
+  Loss loss(Instant) const override { return Loss::kNothing; }
 
  private:
   struct User {

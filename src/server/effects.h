@@ -60,13 +60,15 @@ class Entity {
  public:
   virtual ~Entity() = default;
   virtual void on_message(const Message& message, Env& env, Effects& out) = 0;
-  // The rows of the Page that was asked for last.
+  // The rows of the Page that was asked for; at most one is under way.
   virtual void on_rows(std::vector<ports::Row> rows, Env& env, Effects& out) = 0;
   // The entity is about to be forgotten because a commit or a read failed: release the sessions
   // that count on it. Only Posts are performed.
   virtual void on_lost(Effects& out) = 0;
-  // Nothing but stored rows would be lost by forgetting it.
-  virtual bool idle() const = 0;
+  // What would be lost by forgetting it: nothing that the store and the attachments of Dormant do
+  // not keep; something that is worth keeping for a while; something that must not be lost.
+  enum class Loss : std::uint8_t { kNothing, kMemory, kState };
+  virtual Loss loss(Instant now) const = 0;
 };
 
 }  // namespace godwit::server

@@ -49,7 +49,7 @@ bool Mailbox::enqueue(const proto::Envelope& envelope, SequenceSource& sequences
   Bytes value = encode(envelope);
   stock_.envelopes += 1;
   stock_.bytes += value.size();
-  if (session_ && caught_up_ && window_open()) {
+  if (attachment_ && caught_up_ && window_open()) {
     note_sent(newest_, value.size());
     push.push_back({newest_, envelope});
   } else {
@@ -62,28 +62,26 @@ bool Mailbox::enqueue(const proto::Envelope& envelope, SequenceSource& sequences
 
 std::optional<SessionAddress> Mailbox::attach(SessionAddress session, std::uint64_t attachment,
                                               Sequence after) {
-  const auto replaced = session_;
+  std::optional<SessionAddress> replaced;
+  if (attachment_) replaced = attachment_->session;
   detach();
-  session_ = session;
-  attachment_ = attachment;
-  pushes_ = 0;
-  pushes_reported_ = 0;
+  attachment_ = Attachment{session, attachment};
   caught_up_ = false;
   acked_ = after;
   read_ = {};
   return replaced;
 }
 
+void Mailbox::wake(const Attachment& attachment) {
+  attachment_ = attachment;
+  caught_up_ = true;
+  stock_ = {};
+}
+
 void Mailbox::erase(Sequence sequence, std::size_t bytes, ports::Batch& commit) {
   commit.erase(ports::Space::kQueue, queue_key(device_, sequence));
   stock_.envelopes -= std::min<std::uint64_t>(stock_.envelopes, 1);
   stock_.bytes -= std::min<std::uint64_t>(stock_.bytes, bytes);
-}
-
-bool Mailbox::push_is_lost(std::uint64_t seen) {
-  const bool lost = seen < pushes_reported_;
-  pushes_reported_ = pushes_;
-  return lost;
 }
 
 std::size_t Mailbox::acknowledge(Sequence up_to, ports::Batch& commit) {
@@ -99,7 +97,7 @@ std::size_t Mailbox::acknowledge(Sequence up_to, ports::Batch& commit) {
 }
 
 std::optional<ports::Scan> Mailbox::next_page() {
-  if (!session_ || caught_up_ || !window_open()) return std::nullopt;
+  if (!attachment_ || caught_up_ || !window_open()) return std::nullopt;
   asked_ = newest_;
   return ports::Scan{{},
                      ports::Space::kQueue,

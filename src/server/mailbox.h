@@ -13,13 +13,14 @@
 // pushed from memory. Otherwise they wait in the store and are paged in as the window allows.
 #pragma once
 
-#include <deque>
 #include <map>
 #include <optional>
 #include <vector>
 
 #include "ports/store.h"
 #include "proto/messages.h"
+#include "server/dormant.h"
+#include "server/fifo.h"
 #include "server/message.h"
 #include "server/placement.h"
 
@@ -51,13 +52,21 @@ class Mailbox {
                std::vector<proto::Delivery>& push);
 
   // A session of the device begins, and has everything up to `after`. Returns the one it replaces.
-  // `attachment` is random: pushes carry it, so that none of an earlier attachment is taken for
-  // one of this.
   std::optional<SessionAddress> attach(SessionAddress session, std::uint64_t attachment,
                                        Sequence after);
-  void detach() { session_.reset(), unacked_.clear(), unacked_bytes_ = 0; }
-  const std::optional<SessionAddress>& session() const { return session_; }
-  std::uint64_t attachment() const { return attachment_; }
+  void detach() { attachment_.reset(), unacked_.clear(), unacked_bytes_ = 0; }
+  Attachment* attachment() { return attachment_ ? &*attachment_ : nullptr; }
+  const Attachment* attachment() const { return attachment_ ? &*attachment_ : nullptr; }
+  bool attached_by(const SessionAddress& session) const {
+    return attachment_ && attachment_->session == session;
+  }
+
+  // Attached or not, it could be forgotten: all it knows is stored, or in its attachment.
+  bool asleep() const { return !attachment_ || (caught_up_ && unacked_.empty()); }
+  // Goes on as what was attached when it was asleep, and forgotten.
+  void wake(const Attachment& attachment);
+  // An envelope that comes again now would be recognised.
+  bool remembers() const { return !recent_.empty(); }
 
   // The device has stored everything up to `up_to`: erases it. Returns how many envelopes.
   std::size_t acknowledge(Sequence up_to, ports::Batch& commit);
@@ -69,11 +78,6 @@ class Mailbox {
   void on_page(const std::vector<ports::Row>& rows, ports::Batch& commit,
                std::vector<proto::Delivery>& push);
 
-  // The session has seen `seen` pushes by now. True: one that left before the last such report has
-  // not arrived, so it is lost; if no other follows, nobody else notices.
-  bool push_is_lost(std::uint64_t seen);
-  // Position of the next push within the attachment, counted from 1 (Message::number).
-  std::uint64_t next_push() { return ++pushes_; }
   const Stock& stock() const { return stock_; }
 
  private:
@@ -88,12 +92,9 @@ class Mailbox {
 
   DeviceId device_;
   Stock stock_;
-  std::optional<SessionAddress> session_;
-  std::uint64_t attachment_ = 0;
-  std::uint64_t pushes_ = 0;
-  std::uint64_t pushes_reported_ = 0;  // pushes_ when the session last told what it has seen
+  std::optional<Attachment> attachment_;
 
-  std::deque<Sent> unacked_;  // pushed in this attachment
+  Fifo<Sent> unacked_;  // pushed in this attachment
   std::size_t unacked_bytes_ = 0;
   bool caught_up_ = false;
   Sequence acked_;  // the device's cursor when it attached
@@ -102,7 +103,7 @@ class Mailbox {
   Sequence asked_;  // newest_ when the page under way was asked for
 
   std::map<EnvelopeId, Sequence> recent_;  // of this epoch; bounded
-  std::deque<EnvelopeId> recent_order_;
+  Fifo<EnvelopeId> recent_order_;
 };
 
 }  // namespace godwit::server

@@ -21,6 +21,7 @@ struct RateWindow {
     ++count;
     return true;
   }
+  bool running(Instant now, Duration window) const { return now < start + window && start <= now; }
   // How long until the next window.
   Duration wait(Instant now, Duration window) const { return (start + window) - now; }
 

@@ -2,17 +2,25 @@
 
 #include <deque>
 #include <map>
+#include <queue>
+#include <tuple>
 
 #include "base/check.h"
 #include "server/account.h"
 #include "server/directory.h"
+#include "server/dormant.h"
+#include "server/fifo.h"
 #include "server/session.h"
 
 namespace godwit::server {
 namespace {
 
-constexpr Duration kIdleEntity = seconds(60);     // then it is forgotten; the store has it
-constexpr std::size_t kVisitsPerTick = 1024;      // entities looked at for that, per tick
+// How long an entity is kept unused: one of which nothing would be lost, one that remembers.
+constexpr Duration kUnused = seconds(2);
+constexpr Duration kRemembering = seconds(60);
+// Entities looked at for that: enough per event for more than an event can load.
+constexpr std::size_t kVisitsPerEvent = 4;
+constexpr std::size_t kVisitsPerTick = 1024;
 constexpr std::size_t kWaitingMessages = 1024;    // for one entity while it loads
 constexpr std::size_t kMaxEntities = 1'000'000;   // a wall against floods of unknown ids
 
@@ -34,8 +42,8 @@ struct Shard::State {
     std::unique_ptr<Entity> entity;  // null while its rows are read
     std::vector<std::vector<ports::Row>> rows;  // of each scan that loads it
     std::size_t rows_missing = 0;  // scans not answered yet
-    std::deque<Message> waiting;  // for the entity to be loaded
-    std::deque<Effect> gated;  // behind the commit under way
+    Fifo<Message> waiting;  // for the entity to be loaded
+    Fifo<Effect> gated;  // behind the commit under way
     bool committing = false;
     Instant used;
   };
@@ -57,7 +65,10 @@ struct Shard::State {
   std::deque<Message> inbox;  // posted within this shard, not yet handled
   Token next_token = 1;
   std::uint64_t next_serial = 1;
-  Address visited;  // where the last tick stopped looking for idle entities
+  Dormant dormant;
+  // When to see whether a host is still needed, soonest first: one entry for each, by serial.
+  using Visit = std::tuple<Instant, std::uint64_t, Address>;
+  std::priority_queue<Visit, std::vector<Visit>, std::greater<>> visits;
 
   // ---- routing
 
@@ -83,6 +94,7 @@ struct Shard::State {
         to_entity(std::move(message), env, out);
       }
     }
+    retire(kVisitsPerEvent, env.now);
   }
 
   void to_own_session(Message message, Outputs& out) {
@@ -105,9 +117,9 @@ struct Shard::State {
     const Address address{to_directory(message.verb), message.to};
     auto it = hosts.find(address);
     if (it == hosts.end()) {
-      if (message.verb == Verb::kDetach) return;  // nobody is attached to what is not loaded
+      if (!address.directory && sleeps_on(message, out)) return;
       if (hosts.size() >= kMaxEntities) return refuse_message(message, kBusy, out);
-      it = load(address, out);
+      it = load(address, env.now, out);
     }
     Host& host = it->second;
     host.used = env.now;
@@ -121,6 +133,16 @@ struct Shard::State {
     perform(address, host, std::move(effects), env, out);
   }
 
+  // A message to an account that is not loaded, and need not be.
+  bool sleeps_on(const Message& message, Outputs& out) {
+    Effects effects;
+    if (!dormant.on_message(message, effects)) return false;
+    for (Effect& effect : effects) {
+      if (auto* p = std::get_if<Post>(&effect)) post(std::move(p->message), out);
+    }
+    return true;
+  }
+
   void refuse_message(const Message& message, Error error, Outputs& out) {
     if (message.request != 0) post(refuse(message, error).message, out);
   }
@@ -132,9 +154,10 @@ struct Shard::State {
                              : Account::load_scans(address.key);
   }
 
-  std::map<Address, Host>::iterator load(const Address& address, Outputs& out) {
+  std::map<Address, Host>::iterator load(const Address& address, Instant now, Outputs& out) {
     const auto it = hosts.try_emplace(address).first;
     it->second.serial = next_serial++;
+    visits.emplace(now + kUnused, it->second.serial, address);
     const auto scans = load_scans(address);
     it->second.rows.resize(scans.size());
     it->second.rows_missing = scans.size();
@@ -154,13 +177,11 @@ struct Shard::State {
     if (address.directory) {
       host.entity = std::make_unique<Directory>(address.key, host.rows);
     } else {
-      host.entity =
-          std::make_unique<Account>(address.key, host.rows, sequences_of(address.key), counters);
+      host.entity = std::make_unique<Account>(address.key, host.rows, dormant.wake(address.key),
+                                              sequences_of(address.key), counters);
     }
-    host.rows.clear();
-    std::deque<Message> waiting;
-    waiting.swap(host.waiting);
-    for (const Message& message : waiting) {
+    host.rows = {};
+    for (const Message& message : std::exchange(host.waiting, {})) {
       Effects effects;
       host.entity->on_message(message, env, effects);
       perform(address, host, std::move(effects), env, out);
@@ -238,6 +259,37 @@ struct Shard::State {
     }
   }
 
+  // Forgets what nobody has needed for a while, of the `most` that are due for a look.
+  void retire(std::size_t most, Instant now) {
+    for (; most > 0 && !visits.empty() && std::get<Instant>(visits.top()) <= now; --most) {
+      const auto [due, serial, address] = visits.top();
+      visits.pop();
+      const auto it = hosts.find(address);
+      if (it == hosts.end() || it->second.serial != serial) continue;
+      const Instant again = needed_until(it->second, now);
+      if (again > now) visits.emplace(again, serial, address);
+      else sleep(it);
+    }
+  }
+
+  Instant needed_until(const Host& host, Instant now) const {
+    if (!host.entity || host.committing || !host.gated.empty()) return now + kUnused;
+    switch (host.entity->loss(now)) {
+      case Entity::Loss::kNothing: return host.used + kUnused;
+      case Entity::Loss::kMemory: return host.used + kRemembering;
+      case Entity::Loss::kState: break;
+    }
+    return now + kRemembering;
+  }
+
+  void sleep(std::map<Address, Host>::iterator it) {
+    const Address& address = it->first;
+    if (!address.directory) {
+      dormant.sleep(address.key, static_cast<Account&>(*it->second.entity).attachments());
+    }
+    hosts.erase(it);
+  }
+
   // The host that a token was given for, if it is still the same; `use` tells for what.
   std::map<Address, Host>::iterator redeem(Token token, Use& use) {
     const auto it = uses.find(token);
@@ -255,6 +307,7 @@ Shard::~Shard() = default;
 const Counters& Shard::counters() const {
   state_->counters.sessions = state_->sessions.size();
   state_->counters.entities = state_->hosts.size();
+  state_->counters.sleeping = state_->dormant.size();
   return state_->counters;
 }
 
@@ -333,15 +386,7 @@ void Shard::on_code_sent(Token token, Result<void> result, Env& env, Outputs& ou
 }
 
 void Shard::on_tick(Env& env, Outputs& out) {
-  auto it = state_->hosts.upper_bound(state_->visited);
-  for (std::size_t i = 0; i < kVisitsPerTick && it != state_->hosts.end(); ++i) {
-    const State::Host& host = it->second;
-    const bool unused = host.used + kIdleEntity <= env.now;
-    const bool settled = host.entity && !host.committing && host.gated.empty();
-    state_->visited = it->first;
-    it = unused && settled && host.entity->idle() ? state_->hosts.erase(it) : std::next(it);
-  }
-  if (it == state_->hosts.end()) state_->visited = {};
+  state_->retire(kVisitsPerTick, env.now);
   state_->settle(env, out);
 }
 

@@ -89,6 +89,21 @@ class Node {
     }
     return out;
   }
+  void pass(Duration time) {
+    now = now + time;
+    for (std::size_t i = 0; i < shards_.size(); ++i) {
+      call(i, [](Shard& shard, Env& env, Outputs& out) { shard.on_tick(env, out); });
+    }
+    run();
+  }
+  Counters counters() const {
+    Counters sum;
+    for (const auto& shard : shards_) {
+      sum.entities += shard->counters().entities;
+      sum.sleeping += shard->counters().sleeping;
+    }
+    return sum;
+  }
   std::uint64_t envelopes() { return store.count(ports::Space::kQueue).value(); }
 
   void run() {
@@ -102,6 +117,7 @@ class Node {
   ports::MemoryStore store;
   std::string code;        // the last that was sent
   bool fail_writes = false;
+  int reads = 0;
   bool duplicate_bus = false;
   Instant now{1'000'000};
 
@@ -133,6 +149,7 @@ class Node {
          [&](Shard& s, Env& env, Outputs& out) { s.on_written(write.token, result, env, out); });
   }
   void perform(std::size_t shard, Read& read) {
+    ++reads;
     call(shard, [&](Shard& s, Env& env, Outputs& out) {
       s.on_read(read.token, store.scan(read.scan), env, out);
     });
@@ -437,6 +454,39 @@ TEST_P(ShardTest, ASecondConnectionOfADeviceEndsTheFirst) {
   attach(alice);
   EXPECT_TRUE(node_.closed(first));
   EXPECT_FALSE(node_.closed(alice.session));
+}
+
+TEST_P(ShardTest, WhoSleepsIsNotInMemoryAndWakesForAMessage) {
+  Person alice = join(1);
+  Person bob = join(2);
+  node_.pass(minutes(2));
+  EXPECT_EQ(node_.counters().entities, 0u);
+  EXPECT_EQ(node_.counters().sleeping, 2u);
+  node_.reads = 0;
+  node_.ask<proto::Attached>(bob.session, Kind::kPing, proto::Ping{});  // needs no store
+  node_.send(bob.session, Kind::kAck, proto::Ack{{99}});
+  EXPECT_EQ(node_.reads, 0);
+  for (std::uint8_t n = 1; n <= 3; ++n) {
+    node_.ask<proto::Attached>(alice.session, Kind::kSubmit, letter(bob, n));
+    const auto got = node_.deliveries(bob.session);
+    ASSERT_EQ(got.size(), n);
+    EXPECT_EQ(got.back().envelope.id.octets[0], n);
+    node_.pass(minutes(2));  // not yet acknowledged: it stays
+    EXPECT_EQ(node_.counters().sleeping, 1u);
+    node_.send(bob.session, Kind::kAck, proto::Ack{got.back().sequence});
+    EXPECT_EQ(node_.envelopes(), 0u);
+    node_.pass(minutes(2));
+    EXPECT_EQ(node_.counters().sleeping, 2u);
+  }
+  const SessionId first = bob.session;
+  attach(bob);
+  EXPECT_TRUE(node_.closed(first));
+  EXPECT_FALSE(node_.closed(bob.session));
+  node_.pass(minutes(2));
+  node_.close(bob.session);
+  EXPECT_EQ(node_.counters().sleeping, 1u);
+  node_.ask<proto::Attached>(alice.session, Kind::kSubmit, letter(bob, 9));
+  EXPECT_EQ(node_.envelopes(), 1u);
 }
 
 TEST_P(ShardTest, AHintReachesWhoIsThereAndIsNeverStored) {

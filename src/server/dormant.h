@@ -1,0 +1,55 @@
+// Dormant: who is attached to accounts that are not in memory: phones that are connected, and
+// sleep.
+//
+// Of an attached device that has everything, all that the store does not know is its Attachment. An
+// account of which nothing else would be lost is therefore forgotten like one that is offline, and
+// this is kept: about a hundred octets. Pings of sleeping phones, which are most of what a server
+// hears, are answered from here; everything else loads the account again.
+//
+// Bounded by the number of registered devices.
+#pragma once
+
+#include <map>
+#include <optional>
+
+#include "server/effects.h"
+
+namespace godwit::server {
+
+// A session of a device, as the device's mailbox knows it.
+struct Attachment {
+  SessionAddress session;
+  std::uint64_t id = 0;  // random, carried by pushes: none is taken for one of another attachment
+  std::uint64_t pushes = 0;
+  std::uint64_t pushes_reported = 0;  // `pushes` when the session last told what it has seen
+
+  // The session has seen `seen` pushes by now. True: one that left before the last such report has
+  // not arrived, so it is lost; if no other follows, nobody else notices.
+  bool push_is_lost(std::uint64_t seen);
+};
+static_assert(sizeof(Attachment) <= 40, "two million devices are attached and asleep at a time");
+
+// Why the session that sent this kAck or kPing cannot go on as `attachment` of its device (null: it
+// has none); nullopt if it can.
+std::optional<Error> lost_place(Attachment* attachment, const Message& message);
+
+using Attachments = std::map<DeviceId, Attachment>;
+
+class Dormant {
+ public:
+  // The account of `user` is forgotten.
+  void sleep(const EntityKey& user, const Attachments& attachments);
+  // The account of `user` was loaded: gives it what it slept with.
+  Attachments wake(const EntityKey& user);
+  // Does what `message` asks of an account that is not loaded; false if that takes the account.
+  bool on_message(const Message& message, Effects& out);
+
+  std::size_t size() const { return attachments_.size(); }
+
+ private:
+  Attachment* find(const EntityKey& user, DeviceId device);
+
+  std::map<std::pair<EntityKey, DeviceId>, Attachment> attachments_;
+};
+
+}  // namespace godwit::server
