@@ -255,12 +255,13 @@ void Courier::on_conflict(UserId user, Lane& lane, const proto::ErrorBody& error
 // Repeating cannot help. A batch is halved until the one item is found that the server objects to.
 void Courier::on_permanent(UserId user, Lane& lane, const proto::ErrorBody& error, Turn& turn) {
   if (error.code == Code::kNotFound) {
-    parts_.outbox.reject(user, parts_.outbox.queue(user).size(),
+    parts_.outbox.reject(user, parts_.outbox.queue(user).size(), error.code,
                          "this person has no account on this server any more", turn);
   } else if (lane.submitted > 1) {
     lane.batch = lane.submitted / 2;
   } else if (lane.submitted == 1) {
-    parts_.outbox.reject(user, 1, "the server refused it: " + error.text.substr(0, 200), turn);
+    parts_.outbox.reject(user, 1, error.code, "the server refused it: " + error.text.substr(0, 200),
+                         turn);
   } else {
     return postpone(user, lane, error.retry_after, turn);
   }

@@ -202,6 +202,7 @@ Instant Engine::deadline() const {
   return at;
 }
 
+bool Engine::caught_up() const { return state_->inbox.caught_up(); }
 bool Engine::busy() const {
   return !state_->outbox.empty() || state_->inbox.busy() || state_->registration.waiting() ||
          state_->connection.busy();

@@ -135,6 +135,7 @@ void Engine::State::route(proto::Frame& frame, Turn& turn) {
       if (!envelope) return malformed(turn);
       return inbox.on_hint(*envelope, turn);
     }
+    case Kind::kCaughtUp: return inbox.on_caught_up(turn);
     case Kind::kPrekeysLow: {
       const auto left = decode<proto::PrekeyStock>(frame.body);
       if (!left) return malformed(turn);

@@ -48,6 +48,13 @@ void Inbox::on_hint(const proto::Envelope& envelope, Turn& turn) {
                             .active = content->typing->active != 0});
 }
 
+void Inbox::on_caught_up(Turn& turn) {
+  caught_up_ = true;
+  if (told_caught_up_ || !parked_.empty()) return;
+  told_caught_up_ = true;
+  turn.notify(CaughtUp{});
+}
+
 // Processes what is there, up to the first delivery that has to wait.
 void Inbox::work(Turn& turn) {
   Arrived arrived;
@@ -66,6 +73,7 @@ void Inbox::work(Turn& turn) {
     answered_.insert(user);
   }
   if (parts_.ledger.cursor == before) return;
+  if (caught_up_ && !told_caught_up_) on_caught_up(turn);
   turn.ledger = true;
   parts_.connection.tell(proto::Kind::kAck, encode(proto::Ack{parts_.ledger.cursor}), turn);
 }
@@ -203,6 +211,8 @@ void Inbox::on_lookup_failed(const std::string& phone, Code code, Turn& turn) {
 }
 
 void Inbox::on_disconnected() {
+  caught_up_ = false;
+  told_caught_up_ = false;
   parked_.clear();
   parked_octets_ = 0;
   question_.reset();

@@ -48,6 +48,10 @@ class Inbox {
   // The server delivers again what was not acknowledged.
   void on_disconnected();
 
+  // The server has delivered all that waited.
+  void on_caught_up(Turn& turn);
+  bool caught_up() const { return caught_up_ && parked_.empty(); }
+
   bool busy() const { return !parked_.empty(); }
   const EngineCounters& counters() const { return counters_; }
   // Whose outbox grew while processing; emptied by the call.
@@ -82,6 +86,8 @@ class Inbox {
   std::deque<proto::Delivery> parked_;
   std::size_t parked_octets_ = 0;
   std::optional<Question> question_;
+  bool caught_up_ = false;       // said the server, on this connection
+  bool told_caught_up_ = false;  // said we
   EngineCounters counters_;
   std::set<UserId> answered_;
 };

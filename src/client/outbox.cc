@@ -85,8 +85,12 @@ void Outbox::fail_unresolved(const std::string& phone, Turn& turn) {
   if (waiting.empty()) return;
   for (const Item& item : waiting.mapped()) {
     drop(item, turn);
-    turn.notify(StatusChanged{
-        item.id, {}, phone, Status::kFailed, phone + " has no account on this server"});
+    turn.notify(StatusChanged{item.id,
+                              {},
+                              phone,
+                              Status::kFailed,
+                              phone + " has no account on this server",
+                              Code::kNotFound});
   }
 }
 
@@ -127,12 +131,13 @@ void Outbox::accept(UserId user, std::size_t count, Turn& turn) {
   pop(user, count, turn);
 }
 
-void Outbox::reject(UserId user, std::size_t count, const std::string& failure, Turn& turn) {
+void Outbox::reject(UserId user, std::size_t count, Code code, const std::string& failure,
+                    Turn& turn) {
   const Queue& items = queue(user);
   const ContactRow* contact = contacts_.find(user);
   CHECK(contact && count <= items.size());
   for (std::size_t i = 0; i < count; ++i) {
-    if (items[i].text) Receipts::advance(items[i], *contact, Status::kFailed, failure, turn);
+    if (items[i].text) Receipts::fail(items[i], *contact, code, failure, turn);
   }
   if (count != 0) pop(user, count, turn);
 }

@@ -38,7 +38,7 @@ class Outbox {
   // The server took the first `count` items for `user`.
   void accept(UserId user, std::size_t count, Turn& turn);
   // The first `count` items were refused for good.
-  void reject(UserId user, std::size_t count, const std::string& failure, Turn& turn);
+  void reject(UserId user, std::size_t count, Code code, const std::string& failure, Turn& turn);
   // A receipt of `from`: for an accepted message, or one whose acceptance has not been heard of.
   void apply_receipt(const ContactRow& from, const Receipt& receipt, Turn& turn);
 

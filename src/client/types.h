@@ -95,6 +95,7 @@ struct StatusChanged {
   std::string phone;
   Status status{};
   std::string failure;  // kFailed only
+  Code code{};  // kFailed only; kNotFound: nobody has this number
 };
 struct CodeRequested {
   RequestId request{};
@@ -120,11 +121,13 @@ struct TypingChanged {
   std::string phone;
   bool active = false;
 };
+// Everything that waited on the server when this connection began has been told.
+struct CaughtUp {};
 struct ConnectionChanged {
   bool online = false;
   std::string reason;  // why it went, in words; empty when online
 };
 using Event = std::variant<MessageReceived, StatusChanged, CodeRequested, Registered, Failed,
-                           IdentityChanged, TypingChanged, ConnectionChanged>;
+                           IdentityChanged, TypingChanged, CaughtUp, ConnectionChanged>;
 
 }  // namespace godwit::client
