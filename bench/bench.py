@@ -63,9 +63,10 @@ def main():
         client = sum_resident(bob)
         reader.kill()
         bob.kill()
-        offline = bob.spawn("receive", "--follow", "--lines", stdout=subprocess.DEVNULL)
+        reader = bob.spawn("receive", "--follow", "--lines", stdout=subprocess.DEVNULL)
+        alice.must("send", bob.phone, "are you there?", "--wait", "delivered")
         rate = throughput(alice, bob, options.messages)
-        offline.kill()
+        reader.kill()
         after = resident(server.process.pid)
     rows = [
         ("throughput, one pair (messages a second)", "%.0f" % rate),
