@@ -99,6 +99,22 @@ inline constexpr std::size_t kPrivatePrekeys = 1000;  // some are fetched and ne
 inline constexpr std::size_t kLastResortUses = 4096;  // remembered, so that none is replayed
 inline constexpr Duration kSignedPrekeyLifetime = days(7);
 inline constexpr Duration kSignedPrekeyGrace = days(30);  // a late first message still opens
+
+// ---- healing: asking for what could not be read, and sending it again
+inline constexpr std::size_t kSentItems = 2000;  // accepted, not confirmed, kept to be sent again
+inline constexpr std::size_t kSentBytes = 32 * 1024 * 1024;  // all of it in memory
+inline constexpr Duration kSentLifetime = days(7);
+inline constexpr std::uint64_t kSentReceipts = 32;  // of them receipts, per person: nobody confirms
+inline constexpr std::uint64_t kRepeatHorizon = 2000;  // contents later nothing is repeated ...
+inline constexpr std::size_t kRecentContents = 2048;  // ... so these, remembered, are all it takes
+inline constexpr std::uint32_t kRepeats = 5;  // of one message
+inline constexpr Duration kReceiptGrace = minutes(2);  // for a receipt of somebody who is there
+inline constexpr std::uint32_t kRetryRequests = 512;  // per person and window: a full delivery
+inline constexpr std::uint32_t kSessionResets = 8;  // per person and window, at others' word
+inline constexpr Duration kHealingWindow = hours(1);
+inline constexpr std::size_t kHealingPeers = 1024;  // counted at a time
+inline constexpr std::size_t kRetryRequestsQueued = 4096;  // to everybody
+
 inline constexpr Duration kMaxRetryAfter = hours(24);  // that a server may ask for
 inline constexpr Duration kBackoffFirst = milliseconds(250);
 inline constexpr Duration kBackoffMax = seconds(60);

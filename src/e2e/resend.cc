@@ -8,11 +8,12 @@ namespace {
 constexpr std::uint8_t kPlaintextMark = 0xc0;  // no session version begins so
 constexpr std::uint8_t kPaddingMark = 0x80;    // ends the content, which is not padded further
 constexpr std::uint32_t kErrorField = 8;
+constexpr std::uint32_t kEnvelopeField = 100;  // far from what libsignal may come to use
 }  // namespace
 
 DecryptionError DecryptionError::about_whisper(ByteView message, Instant timestamp,
                                                DeviceId device) {
-  DecryptionError out{{}, timestamp, device};
+  DecryptionError out{{}, timestamp, device, {}};
   if (const auto parsed = WhisperMessage::parse(message)) out.ratchet_key = parsed->ratchet;
   return out;
 }
@@ -28,6 +29,7 @@ Bytes DecryptionError::encode() const {
   if (ratchet_key) put_bytes_field(out, 1, ratchet_key->wire());
   put_uint_field(out, 2, static_cast<std::uint64_t>(timestamp.ms));
   put_uint_field(out, 3, device.value);
+  if (envelope) put_bytes_field(out, kEnvelopeField, envelope->view());
   return out;
 }
 
@@ -39,6 +41,7 @@ Result<DecryptionError> DecryptionError::parse(ByteView wire) {
       case 1: return read_public_key(field, out.ratchet_key.emplace());
       case 2: return read_uint(field, timestamp) && timestamp <= INT64_MAX;
       case 3: return read_uint(field, out.device.value);
+      case kEnvelopeField: return read_octets(field, out.envelope.emplace().octets);
       default: return true;
     }
   }));

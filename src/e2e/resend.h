@@ -18,6 +18,9 @@ struct DecryptionError {
   std::optional<PublicKey> ratchet_key;  // the failed message's; none for a sender key's
   Instant timestamp;                     // the failed message's, as its sender set it
   DeviceId device;                       // the device that sent it
+  // The failed message's envelope, which names it to its sender whatever the clocks say. A field of
+  // our own, which libsignal passes over.
+  std::optional<EnvelopeId> envelope;
 
   // About a message that could not be decrypted: its type as in the envelope. A message so broken
   // that it names no ratchet key yields none.

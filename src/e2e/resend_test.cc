@@ -23,12 +23,21 @@ TEST(DecryptionError, NamesTheRatchetKeyOfTheFailedMessage) {
 }
 
 TEST(DecryptionError, SurvivesTheWire) {
-  const DecryptionError without_key{{}, {1'234}, {3}};
+  const DecryptionError without_key{{}, {1'234}, {3}, {}};
   const auto read = parse_plaintext(encode_plaintext(without_key));
   ASSERT_TRUE(read) << read.error().text;
   EXPECT_FALSE(read->ratchet_key);
   EXPECT_EQ(read->timestamp, Instant{1'234});
   EXPECT_EQ(read->device, DeviceId{3});
+}
+
+TEST(DecryptionError, NamesTheEnvelope) {
+  SeededEntropy entropy(4);
+  const DecryptionError error{{}, {1'234}, {3}, EnvelopeId::random(entropy)};
+  const auto read = parse_plaintext(encode_plaintext(error));
+  ASSERT_TRUE(read) << read.error().text;
+  EXPECT_EQ(read->envelope, error.envelope);
+  EXPECT_FALSE(parse_plaintext(encode_plaintext({{}, {5}, {1}, {}}))->envelope);
 }
 
 TEST(Plaintext, NothingElseMayComeUnencrypted) {
@@ -38,7 +47,7 @@ TEST(Plaintext, NothingElseMayComeUnencrypted) {
   EXPECT_EQ(code({0xc0, 0x80}), Code::kUnsupported);
   EXPECT_EQ(code({0xc0, 0x0a, 0x01, 0x41, 0x80}), Code::kUnsupported);  // a text message
   EXPECT_EQ(code({0xc0, 0x42, 0x02, 0x18, 0x01, 0x80}), Code::kCorrupt);  // no timestamp
-  Bytes whole = encode_plaintext({{}, {5}, {1}});
+  Bytes whole = encode_plaintext({{}, {5}, {1}, {}});
   for (std::size_t size = 0; size < whole.size(); ++size) {
     EXPECT_FALSE(parse_plaintext(ByteView(whole).first(size))) << size;
   }

@@ -59,6 +59,10 @@ std::optional<std::uint16_t> Session::remote_registration_id() const {
   return current_->remote_registration_id;
 }
 
+bool Session::sends_with(const PublicKey& ratchet_key) const {
+  return current_ && current_->ratchet.ratchet.public_key == ratchet_key.u;
+}
+
 void Session::archive_current() {
   if (!current_) return;
   archived_.insert(archived_.begin(), current_->serialize());

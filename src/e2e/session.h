@@ -58,6 +58,8 @@ class Session {
   // The identity key and registration id at the other end of the current session.
   std::optional<PublicKey> remote_identity() const;
   std::optional<std::uint16_t> remote_registration_id() const;
+  // True when the current session sends with this ratchet key: it is what a message of ours named.
+  bool sends_with(const PublicKey& ratchet_key) const;
   // Stops sending in the current session; it still decrypts. For a device that was reinstalled.
   void archive_current();
 
