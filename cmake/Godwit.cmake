@@ -16,10 +16,6 @@ add_library(godwit_flags INTERFACE)
 target_include_directories(godwit_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
 target_compile_options(godwit_flags INTERFACE -Wall -Wextra -Wshadow -Wconversion
   -Wno-missing-field-initializers)
-if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  # g++ 12 sees an uninitialised member in every variant that moves; clang and the sanitizers look.
-  target_compile_options(godwit_flags INTERFACE -Wno-maybe-uninitialized)
-endif()
 if(NOT CMAKE_SYSTEM_NAME STREQUAL "WASI")
   target_compile_options(godwit_flags INTERFACE -fstack-protector-strong -ftrivial-auto-var-init=zero)
   target_compile_definitions(godwit_flags INTERFACE _GLIBCXX_ASSERTIONS)

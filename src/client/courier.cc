@@ -13,13 +13,10 @@ namespace {
 // the parcel around it.
 constexpr std::size_t kParcelOverhead = 2048;
 
-// The same on every retry, another for every incarnation of a device: the server drops
-// repetitions by it. Tells nothing: item ids are random and travel encrypted.
-EnvelopeId envelope_id(MessageId id, DeviceId device, std::uint32_t registration_id) {
-  Bytes which{device.value};
-  put_be32(which, registration_id);
-  const auto digest = crypto::sha256({view_of("godwit envelope"), id.view(), ByteView(which)});
-  return EnvelopeId{*to_array<16>(ByteView(digest).first(16))};
+// What `item` takes in a batch for `devices` devices, about.
+std::size_t cost_of(const Item& item, std::size_t devices) {
+  const std::size_t body = item.text ? item.text->body.size() : 20 * item.receipt->ids.size();
+  return (body + kPadding + kParcelOverhead) * devices;
 }
 
 bool permanent(Code code) {
@@ -63,6 +60,12 @@ void Courier::wake(UserId user) {
 
 void Courier::wake_all() {
   for (const UserId user : parts_.outbox.users()) wake(user);
+  for (const UserId user : parts_.healing.users()) wake(user);
+}
+
+bool Courier::has_work(UserId user) const {
+  return !parts_.outbox.queue(user).empty() || !parts_.healing.requests(user).empty() ||
+         parts_.sent.has_due(user);
 }
 
 void Courier::pump(Turn& turn) {
@@ -70,7 +73,7 @@ void Courier::pump(Turn& turn) {
   while (!ready_.empty() && in_flight_ < limits::kSubmitsInFlight) {
     const UserId user = ready_.front();
     ready_.pop_front();
-    if (parts_.outbox.queue(user).empty()) {
+    if (!has_work(user)) {
       lanes_.erase(user);
       continue;
     }
@@ -81,63 +84,131 @@ void Courier::pump(Turn& turn) {
 }
 
 void Courier::serve(UserId user, Lane& lane, Turn& turn) {
+  if (!parts_.healing.requests(user).empty()) return request_retries(user, lane, turn);
   ContactRow* contact = parts_.contacts.find(user);
   CHECK(contact);
   if (Contacts::held(*contact)) return;  // set_verified() wakes it
-  const auto devices = parts_.sessions.usable(user, Contacts::pinned(*contact), turn);
-  if (devices.empty() || !lane.fetch.empty()) return fetch(user, lane, turn);
-  const std::span<const DeviceId> addressed(devices.data(),
-                                            std::min(devices.size(), limits::kMaxDevices));
-  const Outbox::Queue& queue = parts_.outbox.queue(user);
-  proto::Submit submit{.to = user};
-  std::size_t octets = 0;
-  while (submit.messages.size() < std::min(lane.batch, queue.size())) {
-    const Item& item = queue[submit.messages.size()];
-    const std::size_t body = item.text ? item.text->body.size() : 20 * item.receipt->ids.size();
-    const std::size_t cost = (body + kPadding + kParcelOverhead) * addressed.size();
-    if (!submit.messages.empty() && octets + cost > limits::kMaxBatchBytes) break;
-    octets += cost;
-    const std::uint64_t number = contact->accepted + 1 + submit.messages.size();
-    auto sealed = seal(content_of(item, number), *contact, addressed, lane.fetch, turn);
-    if (!sealed) return fetch(user, lane, turn);
-    submit.messages.push_back(std::move(*sealed));
-  }
-  lane.submitted = submit.messages.size();
-  lane.asked = true;
-  ++in_flight_;
-  parts_.connection.ask({.kind = proto::Kind::kSubmit, .user = user}, encode(submit), turn);
+  lane.devices = devices_of(*contact, turn);
+  if (lane.devices.empty() || !lane.fetch.empty()) return fetch(user, lane, turn);
+  lane.identity = contact->contact.identity_key;
+  proto::Submit batch{.to = user};
+  lane.repeats = parts_.sent.due(user, lane.identity, turn);
+  lane.cargo = lane.repeats.empty() ? Cargo::kQueue : Cargo::kRepeats;
+  const bool loaded = lane.cargo == Cargo::kRepeats ? load_repeats(*contact, lane, batch, turn)
+                                                    : load_queue(*contact, lane, batch, turn);
+  if (!loaded) return fetch(user, lane, turn);
+  if (!batch.messages.empty()) submit(user, lane, batch, turn);
 }
 
-Content Courier::content_of(const Item& item, std::uint64_t number) const {
+// The devices to encrypt for.
+std::vector<proto::DeviceState> Courier::devices_of(const ContactRow& contact, Turn& turn) {
+  const UserId user = contact.contact.user;
+  std::vector<proto::DeviceState> out;
+  for (const DeviceId device : parts_.sessions.usable(user, Contacts::pinned(contact), turn)) {
+    if (out.size() == limits::kMaxDevices) break;
+    const e2e::Session& session = *parts_.sessions.find({user, device});
+    out.push_back({device, session.remote_registration_id().value_or(0)});
+  }
+  return out;
+}
+
+// False: a session has run out.
+bool Courier::load_queue(ContactRow& contact, Lane& lane, proto::Submit& batch, Turn& turn) {
+  const Outbox::Queue& queue = parts_.outbox.queue(contact.contact.user);
+  std::size_t octets = 0;
+  while (batch.messages.size() < std::min(lane.batch, queue.size())) {
+    const Item& item = queue[batch.messages.size()];
+    octets += cost_of(item, lane.devices.size());
+    if (!batch.messages.empty() && octets > limits::kMaxBatchBytes) break;
+    const std::uint64_t number = contact.accepted + 1 + batch.messages.size();
+    const Content content = content_of(item, parts_.registration.stream(), number);
+    auto sealed = seal(content, 0, contact, lane.devices, lane.fetch, turn);
+    if (!sealed) return false;
+    batch.messages.push_back(std::move(*sealed));
+  }
+  lane.submitted = batch.messages.size();
+  return true;
+}
+
+// The same contents again, under the same numbers.
+bool Courier::load_repeats(ContactRow& contact, Lane& lane, proto::Submit& batch, Turn& turn) {
+  std::size_t octets = 0;
+  for (const std::uint64_t order : lane.repeats) {
+    const Sent& sent = parts_.sent.at(order);
+    octets += cost_of(sent.item, lane.devices.size());
+    const bool full = batch.messages.size() >= lane.batch || octets > limits::kMaxBatchBytes;
+    if (!batch.messages.empty() && full) break;
+    const Content content = content_of(sent.item, sent.stream, sent.number);
+    auto sealed = seal(content, sent.repeats, contact, lane.devices, lane.fetch, turn);
+    if (!sealed) return false;
+    batch.messages.push_back(std::move(*sealed));
+  }
+  lane.repeats.resize(batch.messages.size());
+  lane.submitted = batch.messages.size();
+  return true;
+}
+
+// Needs no session, and no contact: whoever it was is asked to repeat it. The server tells which
+// devices there are when this one does not know.
+void Courier::request_retries(UserId user, Lane& lane, Turn& turn) {
+  lane.cargo = Cargo::kRequests;
+  lane.devices = lane.present;
+  if (ContactRow* contact = parts_.contacts.find(user); contact && lane.devices.empty()) {
+    lane.devices = devices_of(*contact, turn);
+  }
+  if (lane.devices.empty()) lane.devices = {{parts_.healing.requests(user).front().device, 0}};
+  proto::Submit batch{.to = user};
+  for (const RetryRequest& request : parts_.healing.requests(user)) {
+    if (batch.messages.size() == lane.batch) break;
+    proto::Outgoing& outgoing = batch.messages.emplace_back();
+    for (const proto::DeviceState& to : lane.devices) {
+      outgoing.parcels.push_back({.id = envelope_id(MessageId{request.about.octets}, to, 0),
+                                  .device = to.device,
+                                  .registration_id = to.registration_id,
+                                  .type = proto::CiphertextType::kPlain,
+                                  .ciphertext = request.body});
+    }
+  }
+  lane.submitted = batch.messages.size();
+  submit(user, lane, batch, turn);
+}
+
+void Courier::submit(UserId user, Lane& lane, const proto::Submit& batch, Turn& turn) {
+  lane.asked = true;
+  ++in_flight_;
+  parts_.connection.ask({.kind = proto::Kind::kSubmit, .user = user}, encode(batch), turn);
+}
+
+Content Courier::content_of(const Item& item, std::uint32_t stream, std::uint64_t number) const {
   return {.id = item.id,
           .composed = item.composed,
           .sender_phone = parts_.registration.profile().phone,
-          .stream = parts_.registration.stream(),
+          .stream = stream,
           .number = number,
           .text = item.text,
           .receipt = item.receipt};
 }
 
 // Encrypts for each device. An error: a session has run out; `run_out` says which.
-Result<proto::Outgoing> Courier::seal(const Content& content, const ContactRow& contact,
-                                      std::span<const DeviceId> devices,
+Result<proto::Outgoing> Courier::seal(const Content& content, std::uint32_t repeat,
+                                      const ContactRow& contact,
+                                      std::span<const proto::DeviceState> devices,
                                       std::set<DeviceId>& run_out, Turn& turn) {
   const Bytes plaintext = seal_content(content);
   proto::Outgoing outgoing;
-  for (const DeviceId device : devices) {
-    const SessionKey key{contact.contact.user, device};
+  for (const proto::DeviceState& to : devices) {
+    const SessionKey key{contact.contact.user, to.device};
     e2e::Session& session = *parts_.sessions.find(key);
     turn.sessions.insert(key);
     auto sealed = e2e::encrypt(session, parts_.keyring.identity(), plaintext, turn.env);
     if (!sealed) {
       session.archive_current();
-      run_out.insert(device);
+      run_out.insert(to.device);
       return fail(sealed.error());
     }
-    const std::uint32_t registration_id = session.remote_registration_id().value_or(0);
-    outgoing.parcels.push_back({.id = envelope_id(content.id, device, registration_id),
-                                .device = device,
-                                .registration_id = registration_id,
+    outgoing.parcels.push_back({.id = envelope_id(content.id, to, repeat),
+                                .device = to.device,
+                                .registration_id = to.registration_id,
                                 .type = static_cast<proto::CiphertextType>(sealed->type),
                                 .ciphertext = std::move(sealed->message)});
   }
@@ -146,11 +217,11 @@ Result<proto::Outgoing> Courier::seal(const Content& content, const ContactRow& 
 
 void Courier::hint(const Content& content, ContactRow& contact, Turn& turn) {
   if (!parts_.connection.attached() || Contacts::held(contact)) return;
-  const UserId user = contact.contact.user;
-  const auto devices = parts_.sessions.usable(user, Contacts::pinned(contact), turn);
+  const auto devices = devices_of(contact, turn);
   std::set<DeviceId> run_out;
-  auto sealed = seal(content, contact, devices, run_out, turn);
+  auto sealed = seal(content, 0, contact, devices, run_out, turn);
   if (!sealed || devices.empty()) return;
+  const UserId user = contact.contact.user;
   parts_.connection.tell(proto::Kind::kHint, encode(proto::Hint{user, std::move(*sealed)}), turn);
 }
 
@@ -205,7 +276,22 @@ bool Courier::start_session(ContactRow& contact, const proto::Bundle& in, Turn& 
 
 void Courier::on_accepted(UserId user, Turn& turn) {
   Lane& lane = lanes_[user];
-  parts_.outbox.accept(user, lane.submitted, turn);
+  switch (lane.cargo) {
+    case Cargo::kQueue: {
+      const Sent how{.stream = parts_.registration.stream(),
+                     .devices = lane.devices,
+                     .identity = lane.identity,
+                     .accepted = turn.env.now};
+      parts_.outbox.accept(user, lane.submitted, how, turn);
+      break;
+    }
+    case Cargo::kRepeats:
+      for (const std::uint64_t order : lane.repeats) {
+        parts_.sent.on_repeated(order, lane.devices, turn);
+      }
+      break;
+    case Cargo::kRequests: parts_.healing.on_requested(user, lane.submitted, turn); break;
+  }
   --in_flight_;
   lane = Lane{};
   wake(user);
@@ -228,16 +314,17 @@ void Courier::on_refused(const Request& request, const proto::ErrorBody& error, 
 
 // The parcels did not match the person's devices: learn which ones there are, and try again.
 void Courier::on_conflict(UserId user, Lane& lane, const proto::ErrorBody& error, Turn& turn) {
-  const ContactRow* contact = parts_.contacts.find(user);
-  CHECK(contact);
+  lane.present = error.devices;
   std::map<DeviceId, std::uint32_t> present;
   for (const proto::DeviceState& state : error.devices) {
     present[state.device] = state.registration_id;
   }
-  for (const DeviceId device : parts_.sessions.usable(user, Contacts::pinned(*contact), turn)) {
+  const ContactRow* contact = parts_.contacts.find(user);
+  if (!contact) present.clear();  // and no sessions
+  for (const auto& [device, registration_id] :
+       contact ? devices_of(*contact, turn) : std::vector<proto::DeviceState>{}) {
     const auto state = present.find(device);
-    const e2e::Session& session = *parts_.sessions.find({user, device});
-    if (state == present.end() || session.remote_registration_id() != state->second) {
+    if (state == present.end() || registration_id != state->second) {
       parts_.sessions.archive({user, device}, turn);
     } else {
       present.erase(state);
@@ -255,13 +342,18 @@ void Courier::on_conflict(UserId user, Lane& lane, const proto::ErrorBody& error
 // Repeating cannot help. A batch is halved until the one item is found that the server objects to.
 void Courier::on_permanent(UserId user, Lane& lane, const proto::ErrorBody& error, Turn& turn) {
   if (error.code == Code::kNotFound) {
-    parts_.outbox.reject(user, parts_.outbox.queue(user).size(), error.code,
+    parts_.sent.forget(user, turn);
+    parts_.healing.on_requested(user, parts_.healing.requests(user).size(), turn);
+    parts_.outbox.reject(user, parts_.outbox.queue(user).size(),
                          "this person has no account on this server any more", turn);
   } else if (lane.submitted > 1) {
     lane.batch = lane.submitted / 2;
+  } else if (lane.submitted == 1 && lane.cargo == Cargo::kRequests) {
+    parts_.healing.on_requested(user, 1, turn);
+  } else if (lane.submitted == 1 && lane.cargo == Cargo::kRepeats) {
+    parts_.sent.forget(lane.repeats.front(), turn);
   } else if (lane.submitted == 1) {
-    parts_.outbox.reject(user, 1, error.code, "the server refused it: " + error.text.substr(0, 200),
-                         turn);
+    parts_.outbox.reject(user, 1, "the server refused it: " + error.text.substr(0, 200), turn);
   } else {
     return postpone(user, lane, error.retry_after, turn);
   }

@@ -1,6 +1,6 @@
 // Courier: carries the outbox to the server. Finds people's devices, starts sessions, encrypts,
 // submits; keeps at most one submission per person under way, which is all it takes to keep a
-// sender's order through every failure.
+// sender's order through every failure. What heals a broken session goes before what is queued.
 //
 // All ratchet steps of a batch are in the Commit before its SendFrame. Nothing of its own is
 // stored: after a disconnection it starts over from the outbox.
@@ -11,6 +11,7 @@
 #include <set>
 
 #include "client/connection.h"
+#include "client/healing.h"
 #include "client/keyring.h"
 #include "client/outbox.h"
 #include "client/registration.h"
@@ -26,6 +27,8 @@ class Courier {
     Contacts& contacts;
     Sessions& sessions;
     Outbox& outbox;
+    SentLog& sent;
+    Healing& healing;
     Connection& connection;
   };
   explicit Courier(Parts parts) : parts_(parts) {}
@@ -51,9 +54,15 @@ class Courier {
   Instant deadline() const;
 
  private:
+  enum class Cargo : std::uint8_t { kQueue, kRepeats, kRequests };
   // What is going on with one person's queue.
   struct Lane {
+    Cargo cargo = Cargo::kQueue;
     std::size_t submitted = 0;  // items of the batch under way
+    std::vector<std::uint64_t> repeats;  // kRepeats: which ones
+    std::vector<proto::DeviceState> devices;  // that the batch is for
+    Bytes identity;  // that it is encrypted for
+    std::vector<proto::DeviceState> present;  // that the server says there are, for kRequests
     bool asked = false;         // a request is under way
     std::set<DeviceId> fetch;   // devices that need a session
     bool targeted = false;      // the request under way names devices
@@ -64,13 +73,20 @@ class Courier {
     Backoff backoff{limits::kBackoffFirst, limits::kBackoffMax};
   };
 
+  bool has_work(UserId user) const;
   void serve(UserId user, Lane& lane, Turn& turn);
+  void request_retries(UserId user, Lane& lane, Turn& turn);
+  bool load_repeats(ContactRow& contact, Lane& lane, proto::Submit& submit, Turn& turn);
+  bool load_queue(ContactRow& contact, Lane& lane, proto::Submit& submit, Turn& turn);
+  void submit(UserId user, Lane& lane, const proto::Submit& submit, Turn& turn);
   void fetch(UserId user, Lane& lane, Turn& turn);
   bool start_session(ContactRow& contact, const proto::Bundle& bundle, Turn& turn);
-  Content content_of(const Item& item, std::uint64_t number) const;
-  Result<proto::Outgoing> seal(const Content& content, const ContactRow& contact,
-                               std::span<const DeviceId> devices, std::set<DeviceId>& run_out,
-                               Turn& turn);
+  Content content_of(const Item& item, std::uint32_t stream, std::uint64_t number) const;
+  Result<proto::Outgoing> seal(const Content& content, std::uint32_t repeat,
+                               const ContactRow& contact,
+                               std::span<const proto::DeviceState> devices,
+                               std::set<DeviceId>& run_out, Turn& turn);
+  std::vector<proto::DeviceState> devices_of(const ContactRow& contact, Turn& turn);
   void on_conflict(UserId user, Lane& lane, const proto::ErrorBody& error, Turn& turn);
   void on_permanent(UserId user, Lane& lane, const proto::ErrorBody& error, Turn& turn);
   void postpone(UserId user, Lane& lane, Duration at_least, Turn& turn);

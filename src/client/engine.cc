@@ -188,6 +188,7 @@ void Engine::on_tick(Env& env, Effects& out) {
       state_->upload_prekeys({limits::kMaxOneTimePrekeys, limits::kMaxKemPrekeys}, turn);
     }
     state_->courier.on_tick(turn);
+    state_->healing.on_tick(turn);
   }
   state_->finish(turn, out);
 }
@@ -196,20 +197,20 @@ Instant Engine::deadline() const {
   const Connection& connection = state_->connection;
   Instant at = connection.deadline();
   if (connection.attached()) {
-    at = std::min({at, state_->courier.deadline(), state_->lookups.deadline()});
+    at = std::min({at, state_->courier.deadline(), state_->lookups.deadline(),
+                   state_->healing.deadline()});
     if (!state_->uploading) at = std::min(at, state_->keyring.rotation_due());
   }
   return at;
 }
 
-bool Engine::caught_up() const { return state_->inbox.caught_up(); }
 bool Engine::busy() const {
   return !state_->outbox.empty() || state_->inbox.busy() || state_->registration.waiting() ||
-         state_->connection.busy();
+         state_->connection.busy() || state_->healing.busy();
 }
 
 std::size_t Engine::outbox_size() const { return state_->outbox.texts(); }
 
-const EngineCounters& Engine::counters() const { return state_->inbox.counters(); }
+const EngineCounters& Engine::counters() const { return state_->counters; }
 
 }  // namespace godwit::client

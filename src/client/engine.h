@@ -84,8 +84,6 @@ class Engine {
   // Call when deadline() is reached: reconnects, time-outs, pings, retries.
   void on_tick(Env& env, Effects& out);
   Instant deadline() const;
-  // Nothing that waited on the server when this connection began is still to come.
-  bool caught_up() const;
   // True while anything waits for the server: outbox, receipts, acknowledgements.
   bool busy() const;
   // Messages composed and not yet accepted.

@@ -43,6 +43,18 @@ Result<void> Engine::State::load(const Snapshot& snapshot) {
       if (!whole) return fail(Code::kCorrupt, "an item of the outbox is not whole");
       stored->order = order();
       outbox.load(std::move(*stored));
+    } else if (snapshot.space == Space::kContact && tag == 'T' && rest.size() == 24) {
+      GODWIT_TRY(recent.load(UserId{*to_array<16>(rest.first(16))}, order(), row.value));
+    } else if (snapshot.space == Space::kOutbox && tag == 'R' && rest.size() == 8) {
+      auto stored = decode<Sent>(row.value);
+      if (!stored) return fail(stored.error());
+      stored->item.order = order();
+      GODWIT_TRY(sent.load(std::move(*stored)));
+    } else if (snapshot.space == Space::kOutbox && tag == 'H' && rest.size() == 24) {
+      auto stored = decode<RetryRequest>(row.value);
+      if (!stored) return fail(stored.error());
+      stored->order = order();
+      GODWIT_TRY(healing.load(UserId{*to_array<16>(rest.first(16))}, std::move(*stored)));
     } else if (snapshot.space == Space::kOutbox && tag == 'A' && rest.size() == 8) {
       const auto stored = decode<Awaited>(row.value);
       if (!stored) return fail(stored.error());
@@ -62,6 +74,9 @@ Result<void> Engine::State::complete() {
   for (const UserId user : outbox.users()) {
     if (!contacts.knows(user)) return fail(Code::kCorrupt, "the profile lacks a contact");
   }
+  for (const UserId user : sent.users()) {
+    if (!contacts.knows(user)) return fail(Code::kCorrupt, "the profile lacks a contact");
+  }
   connection.want(registration.registered());
   return {};
 }
@@ -77,6 +92,9 @@ ports::Batch Engine::State::dump() const {
   sessions.store_all(batch);
   outbox.store_all(batch);
   receipts.store_all(batch);
+  sent.store_all(batch);
+  recent.store_all(batch);
+  healing.store_all(batch);
   return batch;
 }
 
@@ -86,6 +104,7 @@ Turn Engine::State::begin(Env& env) {
     connection.on_clock_set_back(env.now);
     lookups.on_clock_set_back();
     courier.on_clock_set_back();
+    healing.on_clock_set_back(env.now);
   }
   latest = env.now;
   return turn;
@@ -93,11 +112,13 @@ Turn Engine::State::begin(Env& env) {
 
 void Engine::State::finish(Turn& turn, Effects& out) {
   for (const UserId user : inbox.take_answered()) courier.wake(user);
+  for (const UserId user : healing.take_woken()) courier.wake(user);
   connection.pump(turn);
   lookups.pump(turn);
   courier.pump(turn);
   for (const UserId user : turn.contacts) contacts.store(user, turn.batch);
   for (const SessionKey& key : turn.sessions) sessions.store(key, turn.batch);
+  recent.flush(turn);
   if (turn.ledger) turn.put(Space::kProfile, row_key('L'), encode(ledger));
   if (!turn.batch.empty()) {
     turn.batch.partition = partition();
@@ -135,7 +156,6 @@ void Engine::State::route(proto::Frame& frame, Turn& turn) {
       if (!envelope) return malformed(turn);
       return inbox.on_hint(*envelope, turn);
     }
-    case Kind::kCaughtUp: return inbox.on_caught_up(turn);
     case Kind::kPrekeysLow: {
       const auto left = decode<proto::PrekeyStock>(frame.body);
       if (!left) return malformed(turn);

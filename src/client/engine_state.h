@@ -14,13 +14,17 @@ struct Engine::State {
   Contacts contacts;
   Sessions sessions;
   Receipts receipts;
+  SentLog sent;
+  RecentContents recent;
+  EngineCounters counters;
   Connection connection;
   Lookups lookups{connection};
   Registration registration{keyring, connection};
-  Outbox outbox{contacts, receipts, ledger};
-  Courier courier{{registration, keyring, contacts, sessions, outbox, connection}};
-  Inbox inbox{
-      {registration, keyring, contacts, sessions, receipts, outbox, lookups, connection, ledger}};
+  Outbox outbox{contacts, receipts, sent, ledger};
+  Healing healing{{registration, contacts, sessions, sent, counters}};
+  Courier courier{{registration, keyring, contacts, sessions, outbox, sent, healing, connection}};
+  Inbox inbox{{registration, keyring, contacts, sessions, receipts, outbox, lookups, connection,
+               healing, recent, ledger, counters}};
   bool uploading = false;  // prekeys are on their way to the server
   Instant latest;          // the time of the latest event
 

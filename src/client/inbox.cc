@@ -41,18 +41,12 @@ void Inbox::on_hint(const proto::Envelope& envelope, Turn& turn) {
   const ContactRow* contact = parts_.contacts.find(envelope.from);
   if (!contact || contact->unconfirmed || waiting()) return;
   if (!parts_.sessions.find({envelope.from, envelope.from_device})) return;
-  const auto content = open(envelope, turn);
+  bool readable = true;
+  const auto content = open(envelope, readable, turn);
   if (!content || !content->typing) return;
   turn.notify(TypingChanged{.chat = envelope.from,
                             .phone = contact->contact.phone,
                             .active = content->typing->active != 0});
-}
-
-void Inbox::on_caught_up(Turn& turn) {
-  caught_up_ = true;
-  if (told_caught_up_ || !parked_.empty()) return;
-  told_caught_up_ = true;
-  turn.notify(CaughtUp{});
 }
 
 // Processes what is there, up to the first delivery that has to wait.
@@ -68,38 +62,55 @@ void Inbox::work(Turn& turn) {
     question_.reset();
   }
   for (auto& [user, arrivals] : arrived) {
-    parts_.receipts.add_unread(user, arrivals.first_order, arrivals.ids, turn);
-    parts_.outbox.add_receipt(user, Status::kDelivered, std::move(arrivals.ids), turn);
+    std::vector<MessageId> ids = std::move(arrivals.repeated);
+    ids.insert(ids.end(), arrivals.ids.begin(), arrivals.ids.end());
+    if (!arrivals.ids.empty()) {
+      parts_.receipts.add_unread(user, arrivals.first_order, std::move(arrivals.ids), turn);
+    }
+    parts_.outbox.add_receipt(user, Status::kDelivered, std::move(ids), turn);
     answered_.insert(user);
   }
   if (parts_.ledger.cursor == before) return;
-  if (caught_up_ && !told_caught_up_) on_caught_up(turn);
   turn.ledger = true;
   parts_.connection.tell(proto::Kind::kAck, encode(proto::Ack{parts_.ledger.cursor}), turn);
 }
 
 void Inbox::process(const proto::Envelope& envelope, Arrived& arrived, Turn& turn) {
-  auto content = open(envelope, turn);
+  const UserId from = envelope.from;
+  if (envelope.type == proto::CiphertextType::kPlain)
+    return parts_.healing.on_request(envelope, turn);
+  bool readable = true;
+  auto content = open(envelope, readable, turn);
+  if (!readable) parts_.healing.on_unreadable(envelope, turn);
   if (!content) return;
-  ContactRow* contact = parts_.contacts.find(envelope.from);
+  ContactRow* contact = parts_.contacts.find(from);
   CHECK(contact);
-  turn.contacts.insert(envelope.from);
+  turn.contacts.insert(from);
+  // The id tells a repetition, not the number: a sender that was restored from a backup uses
+  // numbers again. A receipt may be applied as often as it comes.
   const auto seen = contact->window.accept(content->stream, content->number);
-  if (seen == DeliveryWindow::Seen::kDuplicate) {
-    ++counters_.duplicates;
+  const bool late = seen != DeliveryWindow::Seen::kNew;
+  if (content->receipt) {
+    if (seen == DeliveryWindow::Seen::kDuplicate) ++parts_.counters.duplicates;
+    parts_.outbox.apply_receipt(*contact, envelope.from_device, *content->receipt, turn);
+  } else if (parts_.recent.contains(from, content->id)) {
+    ++parts_.counters.duplicates;
+    if (content->text) arrived[from].repeated.push_back(content->id);
   } else {
-    take(*contact, envelope, std::move(*content), arrived, turn);
+    parts_.recent.add(from, content->id);
+    take(*contact, envelope, std::move(*content), late, arrived, turn);
   }
+  parts_.healing.on_alive(from, turn);
 }
 
 // Decrypts. Nothing: it cannot be read, or (waiting()) its sender has to be looked up first; then
-// nothing has changed.
-std::optional<Content> Inbox::open(const proto::Envelope& envelope, Turn& turn) {
+// nothing has changed. Not `readable`: it does not decrypt, and may if it is sent again.
+std::optional<Content> Inbox::open(const proto::Envelope& envelope, bool& readable, Turn& turn) {
   const auto type = type_of(envelope.type);
   const UserId from = envelope.from;
   if (!type || from.is_nil() || from == parts_.registration.profile().user ||
       envelope.from_device.value == 0 || envelope.from_device.value > 127) {
-    ++counters_.undecryptable;
+    ++parts_.counters.undecryptable;
     return std::nullopt;
   }
   const SessionKey key{from, envelope.from_device};
@@ -122,8 +133,10 @@ std::optional<Content> Inbox::open(const proto::Envelope& envelope, Turn& turn) 
   // Receiving goes on with a new key, with a notice; sending does so only as Contacts decides.
   if (!opened && opened.error().code == Code::kForbidden) opened = decrypt(nullptr);
   if (!opened) {
-    // A request to the sender to repeat itself on a new session belongs here.
-    ++(opened.error().code == Code::kDuplicate ? counters_.duplicates : counters_.undecryptable);
+    // A message key that was used before makes no duplicate: the cursor has seen to those. A sender
+    // that was restored from a backup uses keys again.
+    ++parts_.counters.undecryptable;
+    readable = false;
     return std::nullopt;
   }
   auto content = open_content(opened->plaintext);
@@ -132,7 +145,7 @@ std::optional<Content> Inbox::open(const proto::Envelope& envelope, Turn& turn) 
     if (waiting()) return std::nullopt;
   }
   if (!contact) {
-    ++counters_.undecryptable;
+    ++parts_.counters.undecryptable;
     return std::nullopt;
   }
   if (tentative) parts_.sessions.keep(key, std::move(scratch), turn);
@@ -143,7 +156,7 @@ std::optional<Content> Inbox::open(const proto::Envelope& envelope, Turn& turn) 
     parts_.contacts.learn_identity(*contact, opened->sender, turn);
   }
   if (!content) {
-    ++counters_.undecryptable;
+    ++parts_.counters.undecryptable;
     return std::nullopt;
   }
   return std::move(*content);
@@ -166,15 +179,11 @@ ContactRow* Inbox::introduce(UserId from, const Content& content, Turn& turn) {
   return contact;
 }
 
-void Inbox::take(ContactRow& contact, const proto::Envelope& envelope, Content content,
+void Inbox::take(ContactRow& contact, const proto::Envelope& envelope, Content content, bool late,
                  Arrived& arrived, Turn& turn) {
   const UserId from = envelope.from;
-  if (content.receipt) {
-    parts_.outbox.apply_receipt(contact, *content.receipt, turn);
-    return;
-  }
   if (!content.text) {
-    ++counters_.unknown;
+    ++parts_.counters.unknown;
     return;
   }
   const std::uint64_t order = parts_.ledger.next_order++;
@@ -186,7 +195,8 @@ void Inbox::take(ContactRow& contact, const proto::Envelope& envelope, Content c
                   .status = Status::kDelivered,
                   .composed = content.composed,
                   .received = envelope.accepted,
-                  .text = std::move(content.text->body)};
+                  .text = std::move(content.text->body),
+                  .late = late};
   turn.put(Space::kMessage, message_row_key(from, order), encode(message));
   Arrivals& arrivals = arrived[from];
   if (arrivals.ids.empty()) arrivals.first_order = order;
@@ -211,8 +221,6 @@ void Inbox::on_lookup_failed(const std::string& phone, Code code, Turn& turn) {
 }
 
 void Inbox::on_disconnected() {
-  caught_up_ = false;
-  told_caught_up_ = false;
   parked_.clear();
   parked_octets_ = 0;
   question_.reset();

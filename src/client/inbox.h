@@ -2,7 +2,8 @@
 //
 // All changes of a Deliver frame are in one Commit, the cursor included; the acknowledgement comes
 // after it. Nothing that is delivered can wedge the queue: what cannot be read is counted,
-// acknowledged and passed over.
+// acknowledged and passed over, and its sender is asked to repeat it (healing.h). It is shown late
+// then, where it arrives: what came before it is never moved.
 //
 // The first message of a stranger claims a number. It is parked, with all behind it, until the
 // directory has said whose number that is; then it is processed from scratch.
@@ -13,9 +14,11 @@
 #include <utility>
 
 #include "client/engine.h"
+#include "client/healing.h"
 #include "client/keyring.h"
 #include "client/lookups.h"
 #include "client/outbox.h"
+#include "client/recent_contents.h"
 #include "client/registration.h"
 #include "client/sessions.h"
 
@@ -32,7 +35,10 @@ class Inbox {
     Outbox& outbox;
     Lookups& lookups;
     Connection& connection;
+    Healing& healing;
+    RecentContents& recent;
     Ledger& ledger;
+    EngineCounters& counters;
   };
   explicit Inbox(Parts parts) : parts_(parts) {}
 
@@ -48,12 +54,7 @@ class Inbox {
   // The server delivers again what was not acknowledged.
   void on_disconnected();
 
-  // The server has delivered all that waited.
-  void on_caught_up(Turn& turn);
-  bool caught_up() const { return caught_up_ && parked_.empty(); }
-
   bool busy() const { return !parked_.empty(); }
-  const EngineCounters& counters() const { return counters_; }
   // Whose outbox grew while processing; emptied by the call.
   std::set<UserId> take_answered() { return std::exchange(answered_, {}); }
 
@@ -70,6 +71,7 @@ class Inbox {
   struct Arrivals {
     std::uint64_t first_order = 0;
     std::vector<MessageId> ids;
+    std::vector<MessageId> repeated;  // shown before; their sender does not know
   };
   using Arrived = std::map<UserId, Arrivals>;
 
@@ -77,18 +79,15 @@ class Inbox {
   // The directory is being asked about the delivery at the front.
   bool waiting() const { return question_ && !question_->answered; }
   void process(const proto::Envelope& envelope, Arrived& arrived, Turn& turn);
-  std::optional<Content> open(const proto::Envelope& envelope, Turn& turn);
+  std::optional<Content> open(const proto::Envelope& envelope, bool& readable, Turn& turn);
   ContactRow* introduce(UserId from, const Content& content, Turn& turn);
-  void take(ContactRow& contact, const proto::Envelope& envelope, Content content, Arrived& arrived,
-            Turn& turn);
+  void take(ContactRow& contact, const proto::Envelope& envelope, Content content, bool late,
+            Arrived& arrived, Turn& turn);
 
   Parts parts_;
   std::deque<proto::Delivery> parked_;
   std::size_t parked_octets_ = 0;
   std::optional<Question> question_;
-  bool caught_up_ = false;       // said the server, on this connection
-  bool told_caught_up_ = false;  // said we
-  EngineCounters counters_;
   std::set<UserId> answered_;
 };
 

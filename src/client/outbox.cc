@@ -85,12 +85,8 @@ void Outbox::fail_unresolved(const std::string& phone, Turn& turn) {
   if (waiting.empty()) return;
   for (const Item& item : waiting.mapped()) {
     drop(item, turn);
-    turn.notify(StatusChanged{item.id,
-                              {},
-                              phone,
-                              Status::kFailed,
-                              phone + " has no account on this server",
-                              Code::kNotFound});
+    turn.notify(StatusChanged{
+        item.id, {}, phone, Status::kFailed, phone + " has no account on this server"});
   }
 }
 
@@ -121,31 +117,37 @@ void Outbox::pop(UserId user, std::size_t count, Turn& turn) {
   if (found->second.empty()) queues_.erase(found);
 }
 
-void Outbox::accept(UserId user, std::size_t count, Turn& turn) {
+void Outbox::accept(UserId user, std::size_t count, const Sent& how, Turn& turn) {
   const Queue& items = queue(user);
   const ContactRow* contact = contacts_.find(user);
   CHECK(contact && count <= items.size());
   for (std::size_t i = 0; i < count; ++i) {
     if (items[i].text) receipts_.await(items[i], *contact, turn);
+    if (items[i].seen >= Status::kDelivered) continue;  // confirmed already
+    Sent sent = how;
+    sent.item = items[i];
+    sent.number = contact->accepted + 1 + i;
+    sent_.add(std::move(sent), turn);
   }
   pop(user, count, turn);
 }
 
-void Outbox::reject(UserId user, std::size_t count, Code code, const std::string& failure,
-                    Turn& turn) {
+void Outbox::reject(UserId user, std::size_t count, const std::string& failure, Turn& turn) {
   const Queue& items = queue(user);
   const ContactRow* contact = contacts_.find(user);
   CHECK(contact && count <= items.size());
   for (std::size_t i = 0; i < count; ++i) {
-    if (items[i].text) Receipts::fail(items[i], *contact, code, failure, turn);
+    if (items[i].text) Receipts::advance(items[i], *contact, Status::kFailed, failure, turn);
   }
   if (count != 0) pop(user, count, turn);
 }
 
-void Outbox::apply_receipt(const ContactRow& from, const Receipt& receipt, Turn& turn) {
+void Outbox::apply_receipt(const ContactRow& from, DeviceId device, const Receipt& receipt,
+                           Turn& turn) {
   if (receipt.status != Status::kDelivered && receipt.status != Status::kRead) return;
   const auto found = queues_.find(from.contact.user);
   for (const MessageId id : receipt.ids) {
+    sent_.confirm(from.contact.user, device, id, turn);
     if (receipts_.awaits(id)) {
       receipts_.apply(from, id, receipt.status, turn);
       continue;

@@ -10,6 +10,7 @@
 #include <deque>
 
 #include "client/receipts.h"
+#include "client/sent_log.h"
 
 namespace godwit::client {
 
@@ -17,8 +18,8 @@ class Outbox {
  public:
   using Queue = std::deque<Item>;
 
-  Outbox(Contacts& contacts, Receipts& receipts, Ledger& ledger)
-      : contacts_(contacts), receipts_(receipts), ledger_(ledger) {}
+  Outbox(Contacts& contacts, Receipts& receipts, SentLog& sent, Ledger& ledger)
+      : contacts_(contacts), receipts_(receipts), sent_(sent), ledger_(ledger) {}
 
   // Queues a text; `contact` is null while the number is not known to belong to anybody.
   // kFull: limits::kOutboxMessages or kOutboxBytes are queued.
@@ -35,12 +36,13 @@ class Outbox {
 
   // Empty when nothing is queued for `user`.
   const Queue& queue(UserId user) const;
-  // The server took the first `count` items for `user`.
-  void accept(UserId user, std::size_t count, Turn& turn);
+  // The server took the first `count` items for `user`: they go to the log, as sent in the way that
+  // `how` says but for their numbers.
+  void accept(UserId user, std::size_t count, const Sent& how, Turn& turn);
   // The first `count` items were refused for good.
-  void reject(UserId user, std::size_t count, Code code, const std::string& failure, Turn& turn);
+  void reject(UserId user, std::size_t count, const std::string& failure, Turn& turn);
   // A receipt of `from`: for an accepted message, or one whose acceptance has not been heard of.
-  void apply_receipt(const ContactRow& from, const Receipt& receipt, Turn& turn);
+  void apply_receipt(const ContactRow& from, DeviceId device, const Receipt& receipt, Turn& turn);
 
   bool empty() const { return queues_.empty() && unresolved_.empty(); }
   std::size_t texts() const { return texts_; }
@@ -58,6 +60,7 @@ class Outbox {
 
   Contacts& contacts_;
   Receipts& receipts_;
+  SentLog& sent_;
   Ledger& ledger_;
   std::map<UserId, Queue> queues_;  // never an empty queue
   std::map<std::string, Queue> unresolved_;  // by number

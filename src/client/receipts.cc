@@ -4,22 +4,15 @@ namespace godwit::client {
 
 using ports::Space;
 
-void Receipts::advance(const Item& item, const ContactRow& chat, Status status, Turn& turn) {
+void Receipts::advance(const Item& item, const ContactRow& chat, Status status, std::string failure,
+                       Turn& turn) {
   turn.put(Space::kMessage, progress_row_key(item.to, item.order),
-           encode(Progress{status, turn.env.now, {}}));
-  turn.notify(StatusChanged{item.id, item.to, chat.contact.phone, status, {}, {}});
-}
-
-void Receipts::fail(const Item& item, const ContactRow& chat, Code code, std::string failure,
-                    Turn& turn) {
-  turn.put(Space::kMessage, progress_row_key(item.to, item.order),
-           encode(Progress{Status::kFailed, turn.env.now, failure}));
-  turn.notify(StatusChanged{item.id, item.to, chat.contact.phone, Status::kFailed,
-                            std::move(failure), code});
+           encode(Progress{status, turn.env.now, failure}));
+  turn.notify(StatusChanged{item.id, item.to, chat.contact.phone, status, std::move(failure)});
 }
 
 void Receipts::await(const Item& item, const ContactRow& chat, Turn& turn) {
-  advance(item, chat, Status::kSent, turn);
+  advance(item, chat, Status::kSent, {}, turn);
   awaited_[item.order] = {item.id, item.to, Status::kSent, turn.env.now};
   by_id_[item.id] = item.order;
   turn.put(Space::kOutbox, row_key('A', item.order), encode(awaited_[item.order]));

@@ -15,10 +15,8 @@ class Receipts {
   // An own message was accepted; `seen` is the status that a receipt already told, if any.
   void await(const Item& item, const ContactRow& chat, Turn& turn);
   // Stores and tells an own message's new status.
-  static void advance(const Item& item, const ContactRow& chat, Status status, Turn& turn);
-  // Likewise for one that was refused for good.
-  static void fail(const Item& item, const ContactRow& chat, Code code, std::string failure,
-                   Turn& turn);
+  static void advance(const Item& item, const ContactRow& chat, Status status, std::string failure,
+                      Turn& turn);
   // A receipt of `from` came. Nothing happens unless it moves an own message to `from` forward.
   void apply(const ContactRow& from, MessageId id, Status status, Turn& turn);
   bool awaits(MessageId id) const { return by_id_.contains(id); }

@@ -4,9 +4,9 @@
 //   kProfile  'P' ProfileRow · 'I' own identity · 'K' KeyCounters · 'L' Ledger
 //             'S' id SignedPrekeyRow · 'O' id one-time prekey · 'Q' id one-time Kyber prekey
 //             'U' a KyberUse of a last-resort prekey
-//   kContact  'C' user ContactRow · 'U' user order UnreadRow
+//   kContact  'C' user ContactRow · 'U' user order UnreadRow · 'T' user chunk recent contents
 //   kSession  user device -> e2e::Session
-//   kOutbox   'Q' order Item · 'A' order Awaited
+//   kOutbox   'Q' order Item · 'A' order Awaited · 'R' order Sent · 'H' user order RetryRequest
 //   kMessage  chat order Message · chat order 's' Progress (what changed since it was written)
 #pragma once
 
@@ -14,6 +14,7 @@
 #include "client/delivery_window.h"
 #include "client/types.h"
 #include "ports/store.h"
+#include "proto/messages.h"
 
 namespace godwit::client {
 
@@ -114,6 +115,41 @@ struct Item {
     field(5, m.text);
     field(6, m.receipt);
     field(7, m.seen);
+  }
+};
+
+// A content that the server has taken, until it is confirmed (sent_log.h).
+struct Sent {
+  Item item;
+  std::uint32_t stream = 0;
+  std::uint64_t number = 0;
+  std::vector<proto::DeviceState> devices;  // that it went to and that have not confirmed it
+  Bytes identity;                           // the key that it was encrypted for
+  Instant accepted;                         // the last time
+  std::uint32_t repeats = 0;                // so far, the one that is due included
+  bool due = false;                         // to be sent again
+  static void fields(auto& m, auto& field) {
+    field(1, m.item);
+    field(2, m.stream);
+    field(3, m.number);
+    field(4, m.devices, limits::kMaxDevices);
+    field(5, m.identity, 33);
+    field(6, m.accepted);
+    field(7, m.repeats);
+    field(8, m.due);
+  }
+};
+
+// "I could not read what came in that envelope": waits for the server to take it (healing.h).
+struct RetryRequest {
+  std::uint64_t order = 0;  // in the key
+  DeviceId device;          // the one that sent it
+  EnvelopeId about;
+  Bytes body;  // e2e/resend.h
+  static void fields(auto& m, auto& field) {
+    field(1, m.device);
+    field(2, m.about);
+    field(3, m.body, 256);
   }
 };
 

@@ -109,6 +109,7 @@ class World {
   // Then: an error here is the answer.
   std::function<std::optional<proto::ErrorBody>(const proto::Frame&)> refuse;
   std::function<bool(const proto::Frame&)> swallow;      // true: no answer, nothing happens
+  std::function<void(UserId to, proto::Envelope&)> tamper;  // before it is stored
   std::function<bool(const proto::Frame&)> lose_answer;  // true: it happens, nobody hears
   Instant now{1'000'000'000};
 

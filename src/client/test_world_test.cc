@@ -325,6 +325,7 @@ Frame World::on_submit(Account& from, const Frame& frame) {
     to->mailbox.push_back(
         {Sequence{++to->last_sequence},
          {parcel.id, from.user, DeviceId{1}, parcel.type, parcel.ciphertext, now}});
+    if (tamper) tamper(to->user, to->mailbox.back().envelope);
   }
   push(*to, before);
   return proto::ok_frame(frame.id);

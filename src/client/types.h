@@ -63,6 +63,7 @@ struct Message {
   Instant received;   // the server's clock (in) or when it was accepted (out)
   std::string text;
   std::string failure;
+  bool late = false;  // in: newer ones of its sender came before; shown where it arrived
   static void fields(auto& m, auto& field) {
     field(1, m.id);
     field(2, m.chat);
@@ -73,6 +74,7 @@ struct Message {
     field(7, m.received);
     field(8, m.text, limits::kMaxText);
     field(9, m.failure, 256);
+    field(10, m.late);
   }
 };
 
@@ -81,6 +83,9 @@ struct EngineCounters {
   std::uint64_t undecryptable = 0;  // deliveries that could not be read, acknowledged and dropped
   std::uint64_t duplicates = 0;  // deliveries that were repetitions
   std::uint64_t unknown = 0;  // contents of a kind that only a newer version knows
+  std::uint64_t requested = 0;  // deliveries that their sender was asked to repeat
+  std::uint64_t repeated = 0;  // own contents that were to be sent again
+  std::uint64_t sessions_reset = 0;  // left because one side or the other lost its state
 };
 
 // ---- events
@@ -95,7 +100,6 @@ struct StatusChanged {
   std::string phone;
   Status status{};
   std::string failure;  // kFailed only
-  Code code{};  // kFailed only; kNotFound: nobody has this number
 };
 struct CodeRequested {
   RequestId request{};
@@ -121,13 +125,11 @@ struct TypingChanged {
   std::string phone;
   bool active = false;
 };
-// Everything that waited on the server when this connection began has been told.
-struct CaughtUp {};
 struct ConnectionChanged {
   bool online = false;
   std::string reason;  // why it went, in words; empty when online
 };
 using Event = std::variant<MessageReceived, StatusChanged, CodeRequested, Registered, Failed,
-                           IdentityChanged, TypingChanged, CaughtUp, ConnectionChanged>;
+                           IdentityChanged, TypingChanged, ConnectionChanged>;
 
 }  // namespace godwit::client

@@ -36,7 +36,6 @@ enum class Kind : std::uint8_t {
   kPrekeysLow = 65,  // server: PrekeyStock. Upload more
   kClosing = 66,     // server: Closing. The last frame of a connection that the server ends
   kHinted = 67,      // server: Envelope. A hint for this device; there is nothing to acknowledge
-  kCaughtUp = 68,    // server: (empty). Everything that waited for this device was delivered
 };
 
 struct Frame {

@@ -554,11 +554,9 @@ void Account::on_page(DeviceId id, std::uint64_t attachment, const std::vector<p
   std::vector<proto::Delivery> deliveries;
   device.mailbox.on_page(rows, commit, deliveries);
   push(device, std::move(deliveries), out);
-  if (!commit.empty()) {
-    put_stock(commit, id, device.mailbox);
-    out.push_back(Commit{std::move(commit)});
-  }
-  if (device.mailbox.caught_up()) push_frame(device, {proto::Kind::kCaughtUp, 0, {}}, out);
+  if (commit.empty()) return;
+  put_stock(commit, id, device.mailbox);
+  out.push_back(Commit{std::move(commit)});
 }
 
 }  // namespace godwit::server

@@ -78,8 +78,6 @@ class Mailbox {
   void on_page(const std::vector<ports::Row>& rows, ports::Batch& commit,
                std::vector<proto::Delivery>& push);
 
-  // Everything stored was pushed: what comes next is pushed from memory.
-  bool caught_up() const { return caught_up_; }
   const Stock& stock() const { return stock_; }
 
  private:

@@ -10,11 +10,6 @@ constexpr std::size_t kMaxLine = 512 * 1024;  // a text of the largest size, esc
 
 }  // namespace
 
-ChatCommand::ChatCommand(Context context, Options options)
-    : Command(std::move(context), std::move(options)),
-      typing_again_(client_.loop()),
-      typing_fades_(client_.loop()) {}
-
 void ChatCommand::start() {
   if (!require_account()) return;
   if (!context_.view && !options_.json) {
@@ -48,7 +43,6 @@ void ChatCommand::on_event(const client::Event& event) {
   if (const auto* received = std::get_if<client::MessageReceived>(&event)) {
     if (!is_here(received->message.phone, received->message.chat)) return;
     chat_ = received->message.chat;
-    show_typing(false);
     emit(history_json(received->message));
   } else if (const auto* change = std::get_if<client::StatusChanged>(&event)) {
     if (!is_here(change->phone, change->chat) && !mine_.contains(change->id)) return;
@@ -59,10 +53,7 @@ void ChatCommand::on_event(const client::Event& event) {
     emit(object);
   } else if (const auto* identity = std::get_if<client::IdentityChanged>(&event)) {
     if (is_here(identity->phone, identity->chat)) emit({{"type", "identity"}, {"changed", true}});
-  } else if (const auto* typing = std::get_if<client::TypingChanged>(&event)) {
-    if (is_here(typing->phone, typing->chat)) show_typing(typing->active);
   } else if (std::holds_alternative<client::ConnectionChanged>(event)) {
-    show_typing(false);
     tell_connection();
   }
 }
@@ -92,12 +83,8 @@ void ChatCommand::obey(std::string_view line) {
     older();
   } else if (wish.contains("read")) {
     mark_read();
-  } else if (const auto typing = wish.find("typing"); typing != wish.end()) {
-    tell_typing(*typing == true);
   } else {
-    emit(error_json(
-        "invalid",
-        "say {\"send\":\"text\"}, {\"older\":true}, {\"read\":true} or {\"typing\":true}"));
+    emit(error_json("invalid", "say {\"send\":\"text\"}, {\"older\":true} or {\"read\":true}"));
   }
 }
 
@@ -117,7 +104,6 @@ void ChatCommand::send(const std::string& text) {
   message.composed = now();
   message.text = text;
   composed_.push_back(std::move(message));
-  typing_told_ = false;  // a message says it all
   mine_.insert(*id);
 }
 
@@ -133,22 +119,6 @@ void ChatCommand::on_commit_failed(Error error) {
     object["text_back"] = message.text;
     emit(object);
   }
-}
-
-void ChatCommand::tell_typing(bool active) {
-  if (active == typing_told_ && (!active || typing_again_.armed())) return;
-  typing_told_ = active;
-  typing_again_.set(limits::kTypingRepeats, [] {});
-  (void)client_.act([&](auto& engine, Env& env, auto& out) -> Result<void> {
-    engine.set_typing(options_.phone, active, env, out);
-    return {};
-  });
-}
-
-void ChatCommand::show_typing(bool active) {
-  if (active) typing_fades_.set(limits::kTypingFades, [this] { show_typing(false); });
-  if (active == std::exchange(typing_shown_, active)) return;
-  emit({{"type", "typing"}, {"active", active}});
 }
 
 void ChatCommand::older() {

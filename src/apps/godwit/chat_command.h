@@ -1,8 +1,8 @@
 // `godwit chat`: one conversation as a stream of JSON lines both ways. The full-screen view draws
 // it (chat_view.h); with --json a program may drive it.
 //
-//   to the chat     {"send":"text"}   {"older":true}   {"read":true}   {"typing":true|false}
-//   from the chat   chat, message, page, status, connection, identity, typing, error (docs/cli.md)
+//   to the chat     {"send":"text"}   {"older":true}   {"read":true}
+//   from the chat   chat, message, page, status, connection, identity, error (docs/cli.md)
 #pragma once
 
 #include <set>
@@ -13,7 +13,7 @@ namespace godwit::cli {
 
 class ChatCommand final : public Command {
  public:
-  ChatCommand(Context context, Options options);
+  using Command::Command;
 
   void start() override;
   void on_event(const client::Event& event) override;
@@ -30,8 +30,6 @@ class ChatCommand final : public Command {
   void send(const std::string& text);
   void older();
   void mark_read();
-  void tell_typing(bool active);
-  void show_typing(bool active);
   bool is_here(const std::string& phone, UserId chat) const;
 
   UserId chat_;        // nil until the contact is known
@@ -39,10 +37,6 @@ class ChatCommand final : public Command {
   bool begun_ = false;
   bool more_ = false;  // there is such a page
   std::string input_;
-  bool typing_told_ = false;  // to the other side
-  Timer typing_again_;        // until then it need not be told anew
-  bool typing_shown_ = false;
-  Timer typing_fades_;
   std::vector<client::Message> composed_;  // in this turn: told when they are stored
   std::set<MessageId> mine_;               // sent here, perhaps before the chat's user was known
 };

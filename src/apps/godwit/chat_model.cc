@@ -94,8 +94,6 @@ bool ChatModel::apply(std::string_view json) {
   } else if (type == "connection") {
     online_ = flag_at(object, "online");
     reason_ = printable(text_at(object, "reason"));
-  } else if (type == "typing") {
-    typing_ = flag_at(object, "active");
   } else if (type == "identity") {
     verified_ = false;
     note(

@@ -39,7 +39,6 @@ class ChatModel {
   const std::string& with() const { return with_; }
   bool verified() const { return verified_; }
   bool online() const { return online_; }
-  bool typing() const { return typing_; }  // the other side is
   const std::string& reason() const { return reason_; }
   bool more() const { return more_; }  // older messages can be had
   const std::string& problem() const { return problem_; }
@@ -75,7 +74,6 @@ class ChatModel {
   bool started_ = false;
   bool verified_ = false;
   bool online_ = false;
-  bool typing_ = false;
   bool more_ = false;
   bool unread_ = false;
   std::size_t arrived_ = 0;

@@ -109,9 +109,7 @@ void ChatView::refresh() {
 void ChatView::draw_title(int width) {
   attron(COLOR_PAIR(kPairTitle) | A_BOLD);
   mvhline(0, 0, ' ', width);
-  put(0, 1,
-      model_.with() + (model_.verified() ? "  ✓ verified" : "") +
-          (model_.typing() ? "  typing…" : ""));
+  put(0, 1, model_.with() + (model_.verified() ? "  ✓ verified" : ""));
   attroff(COLOR_PAIR(kPairTitle) | A_BOLD);
   const std::string state = model_.online()           ? "● online"
                             : model_.reason().empty() ? "○ connecting…"
@@ -194,9 +192,7 @@ bool ChatView::read(std::string& input) {
     const int kind = get_wch(&key);
     if (kind == ERR) break;
     dirty_ = true;
-    const std::u32string before = editor_.text();
     if (!on_key(kind == KEY_CODE_YES, key)) return false;
-    note_typing(before);
   }
   input = wishes();
   // Nothing typed and nothing there: the terminal went away.
@@ -295,12 +291,6 @@ void ChatView::scroll_by(int lines) {
     scroll_ -= std::min(scroll_, static_cast<std::size_t>(-lines));
   }
   if (scroll_ == 0) below_ = 0;
-}
-
-void ChatView::note_typing(const std::u32string& before) {
-  const std::u32string& text = editor_.text();
-  if (text == before) return;
-  wish({{"typing", !text.empty()}});
 }
 
 void ChatView::enter() {

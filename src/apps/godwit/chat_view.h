@@ -35,8 +35,6 @@ class ChatView final : public Screen {
   bool on_escape();
   void on_mouse();
   void enter();
-  // Says so when the line being written has begun to change or is empty again.
-  void note_typing(const std::u32string& before);
   void scroll_by(int lines);
   void wish(const Json& object) { wishes_ += json_line(object); }
   void draw_title(int width);

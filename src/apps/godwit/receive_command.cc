@@ -5,8 +5,7 @@
 namespace godwit::cli {
 namespace {
 
-constexpr Duration kQuiet = milliseconds(50);  // after everything that waited was delivered
-constexpr Duration kSilence = seconds(5);      // after this the rest counts as not coming
+constexpr Duration kQuiet = seconds(1);  // after this silence the queue counts as drained
 constexpr Duration kConnectPatience = seconds(5);
 constexpr Duration kInLine = milliseconds(200);
 constexpr std::uint64_t kUnconfirmed = 256 * 1024;  // octets given to a front-end and not written
@@ -107,8 +106,7 @@ void ReceiveCommand::on_event(const client::Event& event) {
   } else if (const auto* identity = std::get_if<client::IdentityChanged>(&event)) {
     note("The keys of " + who(identity->phone, identity->chat) +
          " changed: a new phone, or somebody in between (godwit verify).");
-  } else if (std::holds_alternative<client::ConnectionChanged>(event) ||
-             std::holds_alternative<client::CaughtUp>(event)) {
+  } else if (std::holds_alternative<client::ConnectionChanged>(event)) {
     if (drains()) wait_for_quiet();
   }
 }
@@ -148,20 +146,16 @@ void ReceiveCommand::on_commit_failed(Error error) {
 void ReceiveCommand::wait_for_quiet() {
   if (ending_ >= 0) return;
   const bool online = client_.link() == runtime::ClientRuntime::Link::kOnline;
-  const bool drained = online && client_.engine().caught_up();
-  quiet_.set(drained  ? kQuiet
-             : online ? kSilence
-                      : kConnectPatience,
-             [this] {
-               if (client_.link() == runtime::ClientRuntime::Link::kOnline) {
-                 end(kExitOk);
-                 return;
-               }
-               const bool ended = client_.link_fault() == runtime::LinkFault::kEnded;
-               refuse(kExitUnreachable, "unreachable",
-                      (ended ? "no connection to " : "cannot reach ") +
-                          printable(client_.server()) + ": " + client_.link_reason());
-             });
+  quiet_.set(online ? kQuiet : kConnectPatience, [this] {
+    if (client_.link() == runtime::ClientRuntime::Link::kOnline) {
+      end(kExitOk);
+      return;
+    }
+    const bool ended = client_.link_fault() == runtime::LinkFault::kEnded;
+    refuse(kExitUnreachable, "unreachable",
+           (ended ? "no connection to " : "cannot reach ") + printable(client_.server()) + ": " +
+               client_.link_reason());
+  });
 }
 
 void ReceiveCommand::on_link_failed() { link_may_recover(); }

@@ -220,7 +220,7 @@ void SendCommand::report(const MessageId& id, const Waiting& message) {
 }
 
 void SendCommand::report_failure(const client::StatusChanged& change, std::uint64_t number) {
-  const bool unknown = change.code == Code::kNotFound;
+  const bool unknown = change.failure.find("no account") != std::string::npos;
   const Code code = unknown ? Code::kNotFound : Code::kForbidden;
   const std::string text = change.failure.empty() ? "the server refused it" : change.failure;
   failure_exit_ = unknown ? kExitNotFound : kExitRefused;
