@@ -157,6 +157,14 @@ TEST_F(Sending, AVerifiedPersonsNewKeyWaitsForConsent) {
   EXPECT_EQ(alice.history(kBob).back(), "it is me");
   EXPECT_TRUE(phone.events<MessageReceived>().empty());
 
+  // What was compared before the key changed accepts nothing.
+  const auto stale = alice.run([&](Engine& e, Env& at, Effects& out) {
+    return e.set_verified(kBob, before->digits, at, out);
+  });
+  ASSERT_FALSE(stale);
+  EXPECT_EQ(stale.error().code, Code::kConflict);
+  EXPECT_FALSE(alice.engine().contact(kBob)->new_identity_key.empty());
+
   ASSERT_TRUE(verify(alice, kBob, false));
   world.pass(minutes(1));
   EXPECT_EQ(phone.events<MessageReceived>().size(), 1u);

@@ -136,16 +136,30 @@ void Engine::set_typing(std::string_view phone, bool active, Env& env, Effects& 
   state_->finish(turn, out);
 }
 
-Result<void> Engine::set_verified(std::string_view phone, bool verified, Env& env, Effects& out) {
-  ContactRow* contact = state_->contacts.find(phone);
-  if (!contact || contact->contact.identity_key.empty()) {
-    return fail(Code::kNotFound, "there is no safety number before the first message");
+Result<void> Engine::set_verified(std::string_view phone, std::string_view digits, Env& env,
+                                  Effects& out) {
+  const auto present = safety_number(phone);
+  if (!present) return fail(present.error());
+  if (present->digits != digits) {
+    return fail(Code::kConflict, "the safety number has changed: compare the new one");
   }
-  Turn turn = state_->begin(env);
-  state_->contacts.set_verified(*contact, verified, turn);
-  state_->courier.wake(contact->contact.user);
-  state_->finish(turn, out);
+  mark(phone, true, env, out);
   return {};
+}
+
+Result<void> Engine::set_unverified(std::string_view phone, Env& env, Effects& out) {
+  const auto present = safety_number(phone);
+  if (!present) return fail(present.error());
+  mark(phone, false, env, out);
+  return {};
+}
+
+void Engine::mark(std::string_view phone, bool verified, Env& env, Effects& out) {
+  ContactRow& contact = *state_->contacts.find(phone);
+  Turn turn = state_->begin(env);
+  state_->contacts.set_verified(contact, verified, turn);
+  state_->courier.wake(contact.contact.user);
+  state_->finish(turn, out);
 }
 
 // ---- the connection
@@ -197,8 +211,8 @@ Instant Engine::deadline() const {
   const Connection& connection = state_->connection;
   Instant at = connection.deadline();
   if (connection.attached()) {
-    at = std::min({at, state_->courier.deadline(), state_->lookups.deadline(),
-                   state_->healing.deadline()});
+    at = std::min(
+        {at, state_->courier.deadline(), state_->lookups.deadline(), state_->healing.deadline()});
     if (!state_->uploading) at = std::min(at, state_->keyring.rotation_due());
   }
   return at;

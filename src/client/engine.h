@@ -71,9 +71,13 @@ class Engine {
   std::vector<Contact> contacts() const;
   // Safety number with that contact (60 digits) and QR payload; kNotFound before first contact.
   Result<SafetyNumber> safety_number(std::string_view phone) const;
-  // Notes that the owner has compared the safety number (or takes it back). Accepts a key that
-  // waits as Contact::new_identity_key, and lets the messages go that it held up.
-  Result<void> set_verified(std::string_view phone, bool verified, Env& env, Effects& out);
+  // Notes that the owner has compared `digits`, as safety_number() told them. Accepts a key that
+  // waits as Contact::new_identity_key, and lets the messages go that it held up. kConflict: the
+  // safety number is another one by now, and is to be compared anew.
+  Result<void> set_verified(std::string_view phone, std::string_view digits, Env& env,
+                            Effects& out);
+  // Takes it back. A key that waits is accepted, unverified.
+  Result<void> set_unverified(std::string_view phone, Env& env, Effects& out);
 
   // ---- the connection. The engine asks for it with Connect and is told how it goes.
 
@@ -94,6 +98,7 @@ class Engine {
 
  private:
   Engine();
+  void mark(std::string_view phone, bool verified, Env& env, Effects& out);
   struct State;
   std::unique_ptr<State> state_;
 };

@@ -157,8 +157,11 @@ class Conversation : public testing::Test {
     world.settle();
   }
   Result<void> verify(Device& device, std::string_view phone, bool verified) {
-    return device.run(
-        [&](Engine& e, Env& at, Effects& out) { return e.set_verified(phone, verified, at, out); });
+    return device.run([&](Engine& e, Env& at, Effects& out) {
+      if (!verified) return e.set_unverified(phone, at, out);
+      const auto number = e.safety_number(phone);
+      return e.set_verified(phone, number ? number->digits : "", at, out);
+    });
   }
 
   World world;

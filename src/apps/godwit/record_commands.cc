@@ -206,8 +206,11 @@ void VerifyCommand::start() {
     print();
     return;
   }
+  // What is printed is what is marked, or the engine refuses.
+  const auto shown = client_.engine().safety_number(options_.phone);
   const auto marked = client_.act([&](auto& engine, Env& env, auto& out) {
-    return engine.set_verified(options_.phone, options_.mark, env, out);
+    return options_.mark ? engine.set_verified(options_.phone, shown ? shown->digits : "", env, out)
+                         : engine.set_unverified(options_.phone, env, out);
   });
   if (!marked) {
     if (marked.error().code == Code::kNotFound) {
