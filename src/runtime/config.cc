@@ -1,15 +1,13 @@
 #include "runtime/config.h"
 
-#define TOML_EXCEPTIONS 0
-#define TOML_HEADER_ONLY 1
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <numeric>
 #include <sstream>
+
+#include "runtime/toml.h"
 
 namespace godwit::runtime {
 

@@ -4,13 +4,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <toml++/toml.h>
 #include <cerrno>
 #include <cstdlib>
 #include <fstream>
 
 #include "base/codec.h"
 #include "crypto/aead.h"
+#include "runtime/toml.h"
 
 namespace godwit::cli {
 namespace {
@@ -204,12 +204,11 @@ Result<std::string> Home::configured_server() const {
   const fs::path path = directory_ / "godwit.toml";
   std::error_code error;
   if (!fs::exists(path, error)) return std::string();
-  try {
-    const toml::table table = toml::parse_file(path.string());
-    return table["server"].value_or(std::string());
-  } catch (const toml::parse_error&) {
+  const toml::parse_result parsed = toml::parse_file(path.string());
+  if (!parsed) {
     return fail(Code::kInvalid, "godwit.toml in the home directory is not valid TOML");
   }
+  return parsed["server"].value_or(std::string());
 }
 
 Result<crypto::SecretBytes> read_passphrase_file(const std::string& path) {
