@@ -1,0 +1,53 @@
+// Stage: the crowds of a process, and the commands that they are given.
+//
+// A command is a line; its answer is a line of JSON. While it runs, a progress line goes to
+// standard error. Blocks until the command is done, or nothing moves any more.
+#pragma once
+
+#include <string>
+
+#include "apps/loadgen/crowd.h"
+
+namespace godwit::loadgen {
+
+class Stage {
+ public:
+  struct Options {
+    std::string server;
+    std::string people;  // file, written by `register`
+    std::string codes;   // file, the server's
+    std::uint32_t most = 0;  // connections
+    Duration ping;
+  };
+  static constexpr std::string_view kCommands =
+      "register N             N accounts, with codes from the server's file; writes the people "
+      "file\n"
+      "connect N              until N of them are connected\n"
+      "load RATE SECONDS SIZE random pairs write RATE messages a second of SIZE octets\n"
+      "flood N SECONDS SIZE   the same with N messages under way at any time\n"
+      "idle SECONDS           pings only\n";
+
+  static Result<std::unique_ptr<Stage>> create(const Options& options);
+  ~Stage();
+
+  // The answer, or an error whose text is for the user.
+  Result<std::string> command(const std::string& line);
+
+ private:
+  explicit Stage(const Options& options, const io::Address& server);
+  std::uint64_t sum(std::atomic<std::uint64_t> Crowd::Tally::* figure) const;
+  Result<std::string> register_users(std::uint32_t count);
+  Result<std::string> connect_users(std::uint32_t count);
+  Result<std::string> idle(std::uint32_t seconds);
+  Result<std::string> messages(Plan plan, std::uint32_t seconds);
+  // Waits until `figure` is `target`, or has not moved for a while.
+  void await(const char* what, std::atomic<std::uint64_t> Crowd::Tally::* figure,
+             std::uint64_t target) const;
+
+  const Options options_;
+  Scene scene_;
+  std::uint32_t connected_ = 0;
+  std::vector<std::unique_ptr<Crowd>> crowds_;
+};
+
+}  // namespace godwit::loadgen
