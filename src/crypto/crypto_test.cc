@@ -27,6 +27,18 @@ TEST(Hash, Sha2) {
             "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f");
 }
 
+TEST(Hash, Sha256InPieces) {
+  Sha256 hash;
+  EXPECT_EQ(hash.digest(), sha256({}));
+  hash.add(view_of("a"));
+  Sha256 other = hash;
+  hash.add(view_of("bc"));
+  other.add(Bytes(200, 'x'));
+  EXPECT_EQ(hash.digest(), sha256(view_of("abc")));
+  EXPECT_EQ(hash.digest(), hash.digest());
+  EXPECT_EQ(other.digest(), sha256({view_of("a"), Bytes(200, 'x')}));
+}
+
 // The expected stream is `openssl enc -aes-256-ctr` over zeros, with an IV of zeros.
 TEST(AesCtr, IsTheBlockCipherOverACounter) {
   const Key key{array<32>("603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4")};
