@@ -73,6 +73,11 @@ inline constexpr std::size_t kMaxSessionRecord = 1024 * 1024;  // two full sessi
 inline constexpr Duration kUnacknowledgedSession = days(30);  // then start anew
 inline constexpr std::size_t kSealedRecipients = 1024;  // users of one sealed message: a group
 
+// ---- attachments (e2e/attachment.h; the first two are part of the format)
+inline constexpr std::size_t kAttachmentChunk = 64 * 1024;  // what a seek costs
+inline constexpr std::uint64_t kAttachmentFloor = 1024;  // smaller ones all look like this
+inline constexpr std::uint64_t kMaxAttachment = 2048ull * 1024 * 1024;  // an hour of good video
+
 // ---- connections
 inline constexpr Duration kHandshakeTimeout = seconds(10);
 inline constexpr Duration kPingInterval = seconds(25);  // below the usual NAT timeout of 30 s
