@@ -210,7 +210,9 @@ void Engine::State::on_error(const Request& request, const proto::ErrorBody& err
     case Kind::kAttach:
       if (error.code == Code::kUnauthenticated || error.code == Code::kNotFound) {
         return connection.give_up(
-            "this number is registered on another device now; register again to use it here", turn);
+            "this number is registered on another device now; to use it here, register in a new "
+            "profile",
+            turn);
       }
       return connection.drop(error.text, turn, error.retry_after);
     case Kind::kLookup: return on_lookup_error(request.phone, error, turn);
