@@ -7,6 +7,7 @@ namespace godwit::sim {
 void NeverLost::reinstalled(std::uint32_t person) {
   for (auto& [id, fate] : texts_) {
     if (id.from == person && !fate.accepted) fate.forgiven = true;
+    if (id.from == person && !fate.shown) fate.orphaned_by = 1;
     if (id.to == person) fate.forgiven = true;
   }
 }
@@ -17,19 +18,28 @@ void NeverLost::replaced(std::uint32_t person) {
   }
 }
 
+void NeverLost::restored(std::uint32_t person, const std::vector<TextId>& kept) {
+  const std::set<TextId> has(kept.begin(), kept.end());
+  for (auto& [id, fate] : texts_) {
+    if (id.from != person || fate.shown || has.contains(id)) continue;
+    if (!fate.accepted) fate.forgiven = true;
+    else if (fate.orphaned_by == 0) fate.orphaned_by = 2;  // this is one
+  }
+}
+
 bool NeverLost::forgiven(const TextId& id) const {
   const auto at = texts_.find(id);
-  return at != texts_.end() && at->second.forgiven;
+  return at != texts_.end() && forgiven(at->second);
 }
 
 bool NeverLost::complete() const {
   return std::ranges::all_of(
-      texts_, [](const auto& text) { return text.second.shown || text.second.forgiven; });
+      texts_, [this](const auto& text) { return text.second.shown || forgiven(text.second); });
 }
 
 void NeverLost::check_at_end(Verdict& verdict) const {
   for (const auto& [id, fate] : texts_) {
-    if (fate.shown || fate.forgiven) continue;
+    if (fate.shown || forgiven(fate)) continue;
     verdict.broken("never_lost", "text " + name_of(id) + " was " +
                                      (fate.accepted ? "accepted" : "composed") +
                                      " and is not shown");
@@ -155,7 +165,12 @@ void check_accepted_is_stored(const proto::Submit& submit, const ports::MemorySt
   }
 }
 
-void KeyUsedOnce::submitted(const proto::Parcel& parcel, Verdict& verdict) {
+void KeyUsedOnce::restored(const Device& device) {
+  std::erase_if(ciphertexts_,
+                [&](const auto& entry) { return std::get<0>(entry.first) == device; });
+}
+
+void KeyUsedOnce::submitted(const Device& device, const proto::Parcel& parcel, Verdict& verdict) {
   ByteView wire = parcel.ciphertext;
   Result<e2e::PrekeyMessage> outer;
   if (parcel.type == proto::CiphertextType::kPrekey) {
@@ -165,8 +180,9 @@ void KeyUsedOnce::submitted(const proto::Parcel& parcel, Verdict& verdict) {
   }
   const auto message = e2e::WhisperMessage::parse(wire);
   if (!message) return;
-  const auto [at, fresh] = ciphertexts_.try_emplace(
-      {to_bytes(message->ratchet.wire()), message->counter}, to_bytes(message->ciphertext));
+  const auto [at, fresh] =
+      ciphertexts_.try_emplace(Key{device, to_bytes(message->ratchet.wire()), message->counter},
+                               to_bytes(message->ciphertext));
   if (!fresh && !same(at->second, message->ciphertext)) {
     verdict.broken("key_used_once",
                    "message key " + std::to_string(message->counter) + " made two ciphertexts");

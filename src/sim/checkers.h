@@ -31,6 +31,11 @@ class NeverLost {
   void shown(const TextId& id) { texts_[id].shown = true; }
   // The person's device is gone: what only it held, and what waited for it, may be lost.
   void reinstalled(std::uint32_t person);
+  // The person's device was restored from a backup that holds the texts `kept`. What it wrote after
+  // and the server has not taken is gone. What the server has taken is shown, unless another injury
+  // makes it unreadable: nobody is left who could repeat it.
+  void restored(std::uint32_t person, const std::vector<TextId>& kept);
+  void injured() { ++injuries_; }
   // What waits for the person is gone: past its retention, or meant for an earlier device.
   void replaced(std::uint32_t person);
   bool forgiven(const TextId& id) const;
@@ -42,8 +47,14 @@ class NeverLost {
     bool accepted = false;
     bool shown = false;
     bool forgiven = false;
+    // On its way, and its sender has forgotten it: as many injuries may have made it unreadable.
+    std::uint64_t orphaned_by = 0;
   };
+  bool forgiven(const Fate& fate) const {
+    return fate.forgiven || (fate.orphaned_by != 0 && injuries_ >= fate.orphaned_by);
+  }
   std::map<TextId, Fate> texts_;
+  std::uint64_t injuries_ = 0;
 };
 
 // A device tells of a message once, and its history holds it once.
@@ -56,7 +67,8 @@ class ShownOnce {
   std::set<std::pair<Viewer, TextId>> notified_;
 };
 
-// What one device wrote to a person is shown in the order in which it was written.
+// What one device wrote to a person is shown in the order in which it was written, but for what is
+// marked as late.
 class SenderOrder {
  public:
   void notified(const Viewer& viewer, const TextId& id, Verdict& verdict);
@@ -115,10 +127,14 @@ void check_accepted_is_stored(const proto::Submit& submit, const ports::MemorySt
 // One message key makes one ciphertext: a ratchet that was not stored is not used.
 class KeyUsedOnce {
  public:
-  void submitted(const proto::Parcel& parcel, Verdict& verdict);
+  using Device = ByteArray<32>;  // its credential
+  void submitted(const Device& device, const proto::Parcel& parcel, Verdict& verdict);
+  // It was restored from a backup: nothing can keep it from using keys again, once.
+  void restored(const Device& device);
 
  private:
-  std::map<std::pair<Bytes, std::uint32_t>, Bytes> ciphertexts_;  // ratchet key, counter
+  using Key = std::tuple<Device, Bytes, std::uint32_t>;  // ratchet key, counter
+  std::map<Key, Bytes> ciphertexts_;
 };
 
 // No octet that a server stores, sends, receives or passes on shows what people write; no row shows

@@ -51,6 +51,24 @@ TEST(NeverLostTest, ANewPhoneForgivesWhatOnlyTheOldOneHeld) {
   EXPECT_EQ(broken(verdict), "never_lost");
 }
 
+TEST(NeverLostTest, ABackupForgivesWhatWasWrittenAfterIt) {
+  const auto life = [](bool accepted, const std::vector<TextId>& kept, int injuries) {
+    NeverLost checker;
+    checker.composed(kFirst);
+    if (accepted) checker.accepted(kFirst);
+    for (int i = 0; i < injuries; ++i) checker.injured();
+    checker.restored(kFirst.from, kept);
+    Verdict one;
+    checker.check_at_end(one);
+    return broken(one);
+  };
+  EXPECT_EQ(life(false, {}, 1), "");
+  EXPECT_EQ(life(false, {kFirst}, 1), "never_lost") << "the backup holds it";
+  EXPECT_EQ(life(true, {}, 1), "never_lost") << "the server holds it";
+  EXPECT_EQ(life(true, {}, 2), "") << "nobody is left who could repeat it";
+  EXPECT_EQ(life(true, {kFirst}, 2), "never_lost");
+}
+
 TEST(ShownOnceTest, TwiceIsOnceTooOften) {
   ShownOnce checker;
   Verdict verdict;

@@ -59,13 +59,21 @@ void Device::start_in(Duration delay) {
 
 // The process ends; what is on its way to it is lost.
 void Device::unload() {
-  if (engine_) registered_ = engine_->registered();
+  if (engine_) {
+    registered_ = engine_->registered();
+    count();
+  }
   engine_.reset();
   steps_.clear();
   committing_ = false;
   connection_.reset();
   effects_to_live_ = 0;
   ++life_number_;
+}
+
+void Device::count() {
+  life_.statistics.requested += engine_->counters().requested;
+  life_.statistics.repeated += engine_->counters().repeated;
 }
 
 void Device::kill() {
@@ -87,7 +95,40 @@ void Device::reinstall() {
   registered_ = false;
   code_.clear();
   written_.clear();
+  backup_.reset();
   start();
+}
+
+void Device::back_up() {
+  if (!registered()) return;
+  life_.note(name_, "is backed up");
+  backup_ = disk_.rows();
+}
+
+void Device::restore() {
+  if (!backup_) return;
+  kill();
+  life_.injury(name_, "is restored", ++restorations_);
+  disk_.wipe(*backup_);
+  std::vector<TextId> kept;
+  for (const client::Message& message : history()) {
+    if (message.direction != client::Direction::kOut) continue;
+    if (const auto id = read_text(message.text)) kept.push_back(*id);
+  }
+  life_.checkers.never_lost.restored(index_, kept);
+  life_.checkers.key_used_once.restored(peer_);
+}
+
+void Device::lose_sessions() {
+  kill();
+  life_.injury(name_, "loses sessions");
+  ports::Batch batch{.partition = client::Engine::partition()};
+  const auto rows = disk_.rows().scan({client::Engine::partition(), ports::Space::kSession});
+  if (!rows) return;
+  for (const ports::Row& row : *rows) {
+    if (chance(life_.luck, 600)) batch.erase(ports::Space::kSession, row.key);
+  }
+  (void)disk_.rows().write(std::span(&batch, 1), ports::Durability::kSafe);
 }
 
 void Device::turn_clock(Duration by) {
@@ -191,7 +232,11 @@ void Device::seen(const client::Event& event) {
     ++life_.statistics.shown;
     checkers.never_lost.shown(*id);
     checkers.shown_once.notified(viewer(), *id, life_.verdict);
-    checkers.sender_order.notified(viewer(), *id, life_.verdict);
+    if (received->message.late) {
+      ++life_.statistics.late;
+    } else {
+      checkers.sender_order.notified(viewer(), *id, life_.verdict);
+    }
   } else if (const auto* status = std::get_if<client::StatusChanged>(&event)) {
     checkers.receipts_forward.seen(viewer(), status->id, status->status, life_.verdict);
   } else if (std::holds_alternative<client::Registered>(event)) {
@@ -348,6 +393,7 @@ std::vector<client::Message> Device::history() {
 void Device::audit() {
   Checkers& checkers = life_.checkers;
   std::vector<TextId> received;
+  std::vector<TextId> in_order;
   for (const client::Message& message : history()) {
     const auto id = read_text(message.text);
     if (message.direction == client::Direction::kOut) {
@@ -360,12 +406,13 @@ void Device::audit() {
     } else if (id) {
       checkers.never_lost.shown(*id);
       received.push_back(*id);
+      if (!message.late) in_order.push_back(*id);
     } else if (message.text.find(kCanary) != std::string::npos) {
       life_.verdict.broken("shown_as_written", "a text is not what was written");
     }
   }
   checkers.shown_once.history(viewer(), received, life_.verdict);
-  checkers.sender_order.history(viewer(), received, life_.verdict);
+  checkers.sender_order.history(viewer(), in_order, life_.verdict);
 }
 
 void Device::check_delivered() {

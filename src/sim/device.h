@@ -27,6 +27,12 @@ class Device final : public Net::Client {
   bool running() const { return engine_ != nullptr; }
   // A new phone with the old number: nothing is kept; the person registers again.
   void reinstall();
+  // Copies the disk, to be restored later.
+  void back_up();
+  // The process ends, and the disk is what it was at the last back_up(), if there was one.
+  void restore();
+  // The process ends, and about every other session is gone from the disk.
+  void lose_sessions();
   // The wall clock jumps. A process sees it when it starts: while it runs it counts on from there.
   void turn_clock(Duration by);
   Disk& disk() { return disk_; }
@@ -46,7 +52,8 @@ class Device final : public Net::Client {
   // ---- what it knows
   const std::string& phone() const { return phone_; }
   DeviceIndex index() const { return index_; }
-  Viewer viewer() const { return {index_, generation_}; }
+  // A device that was restored has forgotten what it showed, and may show it again.
+  Viewer viewer() const { return {index_, generation_ << 16 | restorations_}; }
   const ByteArray<32>& peer() const { return peer_; }
   // Nothing waits: not in the engine, not in its keeper.
   bool settled() const;
@@ -54,6 +61,8 @@ class Device final : public Net::Client {
   std::vector<client::Message> history();
   // Tells the checkers what the history shows.
   void audit();
+  // Adds what the running engine has counted to the statistics.
+  void count();
   // What it wrote has arrived, and it knows. Only when settled.
   void check_delivered();
   // The engine that a restart would load is the one that runs. Only when settled.
@@ -113,6 +122,8 @@ class Device final : public Net::Client {
   Instant last_tick_;
 
   std::uint32_t generation_ = 0;
+  std::uint32_t restorations_ = 0;
+  std::optional<ports::MemoryStore> backup_;
   bool wants_account_ = false;
   bool registered_ = false;
   std::string code_;

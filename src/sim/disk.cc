@@ -70,10 +70,10 @@ void Disk::crash() {
   ++life_;
 }
 
-void Disk::wipe() {
+void Disk::wipe(ports::MemoryStore backup) {
   lanes_.clear();
   ++life_;
-  rows_ = {};
+  rows_ = std::move(backup);
 }
 
 void Disk::expire(Instant now) {

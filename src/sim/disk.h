@@ -33,8 +33,8 @@ class Disk {
 
   // The process ends: reports stop, and of the operations under way a prefix has happened.
   void crash();
-  // The medium is replaced: nothing remains.
-  void wipe();
+  // The medium is replaced: nothing remains, or what a backup holds.
+  void wipe(ports::MemoryStore backup = {});
   void expire(Instant now);
   bool idle() const;
 

@@ -17,9 +17,14 @@ struct Statistics {
   std::uint64_t events = 0;
   std::uint64_t composed = 0;
   std::uint64_t shown = 0;
+  std::uint64_t deliveries = 0;  // envelopes that reached a device
+  std::uint64_t late = 0;        // of those shown: in place of one that could not be read
+  std::uint64_t requested = 0;   // deliveries that their sender was asked to repeat
+  std::uint64_t repeated = 0;    // contents that were sent again
   std::uint64_t frames = 0;
   std::uint64_t commits = 0;  // of clients; those of the server are in its counters
   std::uint64_t faults = 0;
+  std::uint64_t injuries = 0;  // of these
   std::uint64_t simulated_ms = 0;
   std::uint64_t slowest_heal_ms = 0;  // until everything had arrived
 };
@@ -35,6 +40,12 @@ struct Life {
   void fault(std::string_view who, std::string_view what, std::uint64_t number = 0) {
     ++statistics.faults;
     note(who, what, number);
+  }
+  // A fault that breaks sessions or what they carry, so that something has to be healed.
+  void injury(std::string_view who, std::string_view what, std::uint64_t number = 0) {
+    fault(who, what, number);
+    checkers.never_lost.injured();
+    ++statistics.injuries;
   }
 
   SeededEntropy luck;

@@ -1,6 +1,7 @@
 // sim: lives of seeds, and scenarios, on the command line. The one file of src/sim that prints.
 //
 //   sim --seeds A..B [--jobs N] [--json] [--hash] [--keep-going]
+//   sim --deliveries N [--seeds A..]   as many seeds as it takes to deliver N envelopes
 //   sim --seeds S --trace
 //   sim --scenario FILE [--trace] | --parse FILE
 #include <algorithm>
@@ -27,6 +28,7 @@ using namespace godwit::sim;
 struct Options {
   std::uint64_t first = 1;
   std::uint64_t last = 200;
+  std::uint64_t deliveries = 0;  // 0: all the seeds
   std::uint32_t jobs = 2;
   std::string scenario;
   std::string parse;
@@ -57,6 +59,11 @@ void add(Tally& sum, const Tally& one) {
   a.events += b.events;
   a.composed += b.composed;
   a.shown += b.shown;
+  a.deliveries += b.deliveries;
+  a.late += b.late;
+  a.requested += b.requested;
+  a.repeated += b.repeated;
+  a.injuries += b.injuries;
   a.frames += b.frames;
   a.commits += b.commits;
   a.faults += b.faults;
@@ -115,9 +122,14 @@ void progress(const Tally& sum, double seconds) {
   constexpr std::uint64_t kReportEvery = 25;
   static_assert(sizeof(Tally) <= 512);  // PIPE_BUF at least
   Tally part;
+  std::uint64_t delivered = 0;
   for (std::uint64_t seed = options.first + job; seed <= options.last; seed += options.jobs) {
-    add(part, live(seed));
-    const bool enough = part.failures != 0 && !options.keep_going;
+    const Tally one = live(seed);
+    add(part, one);
+    delivered += one.statistics.deliveries;
+    const bool failed = part.failures != 0 && !options.keep_going;
+    const bool enough =
+        failed || (options.deliveries != 0 && delivered >= options.deliveries / options.jobs);
     if (enough || part.statistics.seeds == kReportEvery || seed + options.jobs > options.last) {
       if (write(pipe, &part, sizeof part) != sizeof part) _exit(1);
       part = {};
@@ -187,12 +199,16 @@ void report(const Options& options, const Tally& sum, double seconds) {
   if (options.json) {
     std::printf(
         "{\"seeds\":%llu,\"seconds\":%.2f,\"seeds_per_second\":%.1f,"
-        "\"simulated_hours\":%.2f,\"texts\":%llu,\"frames\":%llu,\"commits\":%llu,"
-        "\"faults\":%llu,\"events\":%llu,\"slowest_heal_ms\":%llu,\"hash\":\"%016llx\","
+        "\"simulated_hours\":%.2f,\"texts\":%llu,\"deliveries\":%llu,\"frames\":%llu,"
+        "\"commits\":%llu,\"faults\":%llu,\"injuries\":%llu,\"requested\":%llu,"
+        "\"repeated\":%llu,\"late\":%llu,\"events\":%llu,\"slowest_heal_ms\":%llu,\"hash\":\"%"
+        "016llx\","
         "\"failures\":%llu,\"failed_seed\":%llu,\"checker\":\"%s\"}\n",
-        number(s.seeds), seconds, rate, hours, number(s.composed), number(s.frames),
-        number(s.commits), number(s.faults), number(s.events), number(s.slowest_heal_ms),
-        number(sum.hash), number(sum.failures), number(sum.failed_seed), sum.checker);
+        number(s.seeds), seconds, rate, hours, number(s.composed), number(s.deliveries),
+        number(s.frames), number(s.commits), number(s.faults), number(s.injuries),
+        number(s.requested), number(s.repeated), number(s.late), number(s.events),
+        number(s.slowest_heal_ms), number(sum.hash), number(sum.failures), number(sum.failed_seed),
+        sum.checker);
     return;
   }
   if (options.hash) {
@@ -201,12 +217,14 @@ void report(const Options& options, const Tally& sum, double seconds) {
     return;
   }
   std::printf(
-      "%llu seeds in %.1f s (%.0f/s): %.1f simulated hours, %llu texts, %llu frames, "
-      "%llu client commits, %llu faults; slowest to heal %.1f s; hash %016llx; "
-      "%llu seeds failed\n",
-      number(s.seeds), seconds, rate, hours, number(s.composed), number(s.frames),
-      number(s.commits), number(s.faults), static_cast<double>(s.slowest_heal_ms) / 1000,
-      number(sum.hash), number(sum.failures));
+      "%llu seeds in %.1f s (%.0f/s): %.1f simulated hours, %llu texts, %llu deliveries, "
+      "%llu frames, %llu client commits, %llu faults, %llu of them injuries (%llu deliveries "
+      "unreadable and asked for again, %llu contents repeated, %llu texts shown late); "
+      "slowest to heal %.1f s; hash %016llx; %llu seeds failed\n",
+      number(s.seeds), seconds, rate, hours, number(s.composed), number(s.deliveries),
+      number(s.frames), number(s.commits), number(s.faults), number(s.injuries),
+      number(s.requested), number(s.repeated), number(s.late),
+      static_cast<double>(s.slowest_heal_ms) / 1000, number(sum.hash), number(sum.failures));
 }
 
 std::optional<Scenario> read_scenario(const std::string& path) {
@@ -261,10 +279,12 @@ std::optional<Options> parse(int argc, char** argv) {
     else if (value.empty()) return std::nullopt;
     else if (++i; flag == "--scenario") options.scenario = value;
     else if (flag == "--parse") options.parse = value;
+    else if (flag == "--deliveries") options.deliveries = std::strtoull(value.c_str(), nullptr, 10);
     else if (flag == "--jobs") options.jobs = static_cast<std::uint32_t>(std::atoi(value.c_str()));
     else if (flag != "--seeds" || !parse_seeds(value, options)) return std::nullopt;
   }
   if (options.jobs == 0) return std::nullopt;
+  if (options.deliveries != 0) options.last = UINT64_MAX - options.jobs;
   return options;
 }
 
@@ -275,6 +295,7 @@ int main(int argc, char** argv) {
   if (!options) {
     std::fprintf(stderr,
                  "usage: sim --seeds A..B [--jobs N] [--json] [--hash] [--keep-going] [--trace]\n"
+                 "       sim --deliveries N [--jobs N] [--json]\n"
                  "       sim --scenario FILE [--trace]\n"
                  "       sim --parse FILE\n");
     return 2;

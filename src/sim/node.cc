@@ -137,9 +137,33 @@ void Node::perform(std::size_t, server::Send send) {
   if (at == connections_.end()) return;
   proto::FrameReader reader;
   if (reader.feed(*send.frame)) {
-    if (auto frame = reader.next(); frame && *frame) tap_.to_client(at->second, **frame);
+    if (auto frame = reader.next(); frame && *frame) {
+      tap_.to_client(at->second, **frame);
+      if (damage(**frame)) {
+        Bytes stream;
+        proto::put_frame(stream, **frame);
+        send.frame = share(std::move(stream));
+      }
+    }
   }
   life_.net.to_client(at->second, send.frame);
+}
+
+// A server that is not what it should be turns a bit here and there.
+bool Node::damage(proto::Frame& frame) {
+  if (weather_.damage == 0 || frame.kind != proto::Kind::kDeliver) return false;
+  auto deliver = decode<proto::Deliver>(frame.body);
+  if (!deliver) return false;
+  bool any = false;
+  for (proto::Delivery& delivery : deliver->deliveries) {
+    Bytes& octets = delivery.envelope.ciphertext;
+    if (octets.empty() || !chance(life_.luck, weather_.damage)) continue;
+    octets[life_.luck.below(octets.size())] ^= static_cast<std::uint8_t>(1u << life_.luck.below(8));
+    life_.injury("server", "damages", delivery.sequence.value);
+    any = true;
+  }
+  if (any) frame.body = encode(*deliver);
+  return any;
 }
 
 void Node::perform(std::size_t, server::Close close) {

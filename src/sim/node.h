@@ -21,6 +21,7 @@ class Node final : public Net::Server {
     Duration bus_slowest;  // more than zero: messages overtake each other
     std::uint32_t gateway_failing = 0;
     std::uint32_t code_lost = 0;
+    std::uint32_t damage = 0;  // deliveries of which a bit of the ciphertext turns
   };
   // A code arrives at a phone.
   using CodeSent = std::function<void(const std::string& phone, const std::string& code)>;
@@ -70,6 +71,7 @@ class Node final : public Net::Server {
   void perform(std::size_t shard, server::Close close);
   void perform(std::size_t shard, server::Publish publish);
   void perform(std::size_t shard, server::SendCode code);
+  bool damage(proto::Frame& frame);
   void carry(server::Publish publish);
   void tick(std::size_t shard);
 

@@ -40,10 +40,10 @@ Plan Plan::draw(Entropy& entropy) {
   const bool calm = chance(entropy, 100);
   if (!calm) {
     for (std::uint32_t fault = 0; fault < kFaults; ++fault) {
-      if (chance(entropy, fault == static_cast<std::uint32_t>(Fault::kReinstall) ? 150 : 500)) {
-        plan.faults |= 1u << fault;
-      }
+      const bool rare = fault >= static_cast<std::uint32_t>(Fault::kReinstall);
+      if (chance(entropy, rare ? 150 : 500)) plan.faults |= 1u << fault;
     }
+    if (chance(entropy, 150)) plan.node.damage = static_cast<std::uint32_t>(1 + entropy.below(60));
     plan.net.slowest = between(entropy, milliseconds(2), milliseconds(900));
     plan.net.resets = rate(entropy, 40);
     plan.net.stalls = rate(entropy, 40);

@@ -21,8 +21,11 @@ enum class Fault : std::uint32_t {
   kDeviceDiskFull,
   kClockTurns,
   kReinstall,
+  // injuries: they break sessions
+  kSessionsLost,
+  kRestored,  // from a backup
 };
-inline constexpr std::uint32_t kFaults = 12;
+inline constexpr std::uint32_t kFaults = 14;
 
 struct Plan {
   std::uint32_t people = 2;

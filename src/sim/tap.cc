@@ -51,7 +51,7 @@ void Tap::to_server(ConnectionId id, const proto::Frame& frame) {
       if (const auto submit = decode<proto::Submit>(frame.body)) {
         for (const proto::Outgoing& message : submit->messages) {
           for (const proto::Parcel& parcel : message.parcels) {
-            checkers.key_used_once.submitted(parcel, life_.verdict);
+            checkers.key_used_once.submitted(open.peer, parcel, life_.verdict);
           }
         }
       }
@@ -69,6 +69,7 @@ void Tap::to_client(ConnectionId id, const proto::Frame& frame) {
   if (frame.kind == proto::Kind::kDeliver) {
     const auto deliver = decode<proto::Deliver>(frame.body);
     if (!deliver) return life_.verdict.broken("wire", "the server sent a malformed Deliver");
+    life_.statistics.deliveries += deliver->deliveries.size();
     for (const proto::Delivery& delivery : deliver->deliveries) {
       life_.checkers.sequences_increase.delivered(id, open.peer, delivery, life_.verdict);
     }

@@ -71,11 +71,22 @@ Outcome World::run() {
 
   heal();
   settle("after the faults");
+  if (life_.statistics.injuries != 0) recover();
   check_quiet();
   last_round();
   if (plan_.month_passes) long_absence();
   life_.checkers.never_lost.check_at_end(life_.verdict);
 
+  for (const auto& device : people_) {
+    if (device->running()) device->count();
+  }
+  const Statistics& healed = life_.statistics;
+  if (life_.statistics.injuries == 0 && healed.requested + healed.repeated + healed.late != 0) {
+    life_.verdict.broken("nothing_to_heal",
+                         std::to_string(healed.requested) + " deliveries were asked for again, " +
+                             std::to_string(healed.repeated) + " contents repeated, " +
+                             std::to_string(healed.late) + " shown late, and nothing was injured");
+  }
   life_.statistics.seeds = 1;
   life_.statistics.events = life_.timeline.events();
   life_.statistics.simulated_ms = static_cast<std::uint64_t>((life_.timeline.now() - kBirth).ms);
@@ -169,6 +180,14 @@ void World::break_something(Fault fault) {
       if (!device.registered()) return;
       for (const auto& each : people_) each->audit();
       return device.reinstall();
+    case Fault::kSessionsLost:
+      device.lose_sessions();
+      return device.start_in(Duration{while_.ms / 10});
+    case Fault::kRestored:
+      if (chance(life_.luck, 500)) return device.back_up();
+      for (const auto& each : people_) each->audit();  // what is forgiven must be known
+      device.restore();
+      return device.start_in(Duration{while_.ms / 10});
   }
 }
 
@@ -215,6 +234,16 @@ void World::settle(std::string_view when) {
   life_.statistics.slowest_heal_ms = std::max(life_.statistics.slowest_heal_ms, took);
 }
 
+// What was injured heals as people go on writing: a sign of life is what makes a sender repeat what
+// nobody confirmed.
+void World::recover() {
+  for (int round = 0; round < 3 && life_.verdict.good(); ++round) {
+    everybody_writes();
+    settle("while it recovers");
+    pass(minutes(30));
+  }
+}
+
 void World::check_quiet() {
   if (!life_.verdict.good()) return;
   life_.note("world", "is quiet");
@@ -231,6 +260,12 @@ void World::check_quiet() {
 void World::last_round() {
   if (!life_.verdict.good()) return;
   if (plan_.server_dies_when_quiet) server_dies();
+  everybody_writes();
+  settle("after the last round");
+  check_quiet();
+}
+
+void World::everybody_writes() {
   for (const auto& from : people_) {
     for (const auto& to : people_) {
       if (from != to && !from->compose(*to, 100)) {
@@ -238,8 +273,6 @@ void World::last_round() {
       }
     }
   }
-  settle("after the last round");
-  check_quiet();
 }
 
 // One device stays away for longer than the server keeps what waits for it.

@@ -52,6 +52,8 @@ class World {
   void settle(std::string_view when);
   bool all_settled();
   void check_quiet();
+  void recover();
+  void everybody_writes();
   void last_round();
   void long_absence();
   Device& anybody() { return *people_[static_cast<std::size_t>(life_.luck.below(people_.size()))]; }
