@@ -113,10 +113,12 @@ inline constexpr std::uint64_t kSentReceipts = 32;  // of them receipts, per per
 inline constexpr std::uint64_t kRepeatHorizon = 2000;  // contents later nothing is repeated ...
 inline constexpr std::size_t kRecentContents = 2048;  // ... so these, remembered, are all it takes
 inline constexpr std::uint32_t kRepeats = 5;  // of one message
+inline constexpr std::uint32_t kRepeatsAtOnce = 2;  // of these; the others take their time
 inline constexpr Duration kReceiptGrace = minutes(2);  // for a receipt of somebody who is there
 inline constexpr std::uint32_t kRetryRequests = 512;  // per person and window: a full delivery
 inline constexpr std::uint32_t kSessionResets = 8;  // per person and window, at others' word
 inline constexpr Duration kHealingWindow = hours(1);
+inline constexpr std::size_t kPrekeyRenewals = 3;  // per window, because they seem to be lost
 inline constexpr std::size_t kHealingPeers = 1024;  // counted at a time
 inline constexpr std::size_t kRetryRequestsQueued = 4096;  // to everybody
 

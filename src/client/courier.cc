@@ -92,7 +92,8 @@ void Courier::serve(UserId user, Lane& lane, Turn& turn) {
   if (lane.devices.empty() || !lane.fetch.empty()) return fetch(user, lane, turn);
   lane.identity = contact->contact.identity_key;
   proto::Submit batch{.to = user};
-  lane.repeats = parts_.sent.due(user, lane.identity, turn);
+  parts_.sent.keep_only(user, lane.identity, turn);
+  lane.repeats = parts_.sent.due(user);
   lane.cargo = lane.repeats.empty() ? Cargo::kQueue : Cargo::kRepeats;
   const bool loaded = lane.cargo == Cargo::kRepeats ? load_repeats(*contact, lane, batch, turn)
                                                     : load_queue(*contact, lane, batch, turn);

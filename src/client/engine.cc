@@ -199,7 +199,7 @@ void Engine::on_tick(Env& env, Effects& out) {
   }
   if (state_->connection.attached()) {
     if (state_->keyring.rotation_due() <= env.now) {
-      state_->upload_prekeys({limits::kMaxOneTimePrekeys, limits::kMaxKemPrekeys}, turn);
+      state_->upload_prekeys(State::kFullStock, turn);
     }
     state_->courier.on_tick(turn);
     state_->healing.on_tick(turn);

@@ -7,6 +7,9 @@ namespace godwit::client {
 using ports::Space;
 using proto::Kind;
 
+const proto::PrekeyStock Engine::State::kFullStock{limits::kMaxOneTimePrekeys,
+                                                   limits::kMaxKemPrekeys};
+
 // ---- storage
 
 Result<void> Engine::State::load(const Snapshot& snapshot) {
@@ -115,6 +118,8 @@ void Engine::State::finish(Turn& turn, Effects& out) {
   for (const UserId user : healing.take_woken()) courier.wake(user);
   connection.pump(turn);
   lookups.pump(turn);
+  // Before the courier asks anybody to use them.
+  if (keyring.doubted()) upload_prekeys(kFullStock, turn);
   courier.pump(turn);
   for (const UserId user : turn.contacts) contacts.store(user, turn.batch);
   for (const SessionKey& key : turn.sessions) sessions.store(key, turn.batch);

@@ -44,6 +44,7 @@ struct Engine::State {
   void on_attached(const proto::Attached& attached, Turn& turn);
   void on_lookup(const std::string& phone, UserId user, Turn& turn);
   void on_lookup_error(const std::string& phone, const proto::ErrorBody& error, Turn& turn);
+  static const proto::PrekeyStock kFullStock;  // no one-time prekeys are missing
   void upload_prekeys(const proto::PrekeyStock& left, Turn& turn);
   void malformed(Turn& turn) { connection.drop("the server sent a malformed frame", turn); }
 };

@@ -107,10 +107,12 @@ void Healing::on_request(const proto::Envelope& envelope, Turn& turn) {
   }
   const UserId user = envelope.from;
   if (error->device != parts_.registration.profile().device) return;  // another one is meant
-  if (!parts_.contacts.knows(user)) return;
+  const ContactRow* contact = parts_.contacts.find(user);
+  if (!contact) return;
   Budget* spent = budget(user, turn.env.now);
   if (!spent || spent->answered >= limits::kRetryRequests) return;
   ++spent->answered;
+  parts_.sent.keep_only(user, contact->contact.identity_key, turn);
 
   const SessionKey key{user, envelope.from_device};
   const auto order = parts_.sent.find(user, key.device, error->envelope.value_or(EnvelopeId{}));
@@ -119,7 +121,9 @@ void Healing::on_request(const proto::Envelope& envelope, Turn& turn) {
   // A message that was damaged on its way names no session, until it fails a second time.
   const bool again = order && parts_.sent.repeated(*order);
   if ((present || again) && !reset_session(key, turn)) return;
-  if (order && parts_.sent.repeat(*order, turn)) {
+  // What fails again and again is left to on_alive(), which has more patience.
+  const bool at_once = order && parts_.sent.at(*order).repeats < limits::kRepeatsAtOnce;
+  if (at_once && parts_.sent.repeat(*order, turn)) {
     ++parts_.counters.repeated;
     woken_.insert(user);
   }
@@ -127,6 +131,9 @@ void Healing::on_request(const proto::Envelope& envelope, Turn& turn) {
 }
 
 void Healing::on_alive(UserId user, Turn& turn) {
+  const ContactRow* contact = parts_.contacts.find(user);
+  CHECK(contact);
+  parts_.sent.keep_only(user, contact->contact.identity_key, turn);
   if (suspicions_.contains(user) || parts_.sent.overdue(user, turn.env.now).empty()) return;
   suspicions_[user] = turn.env.now + limits::kReceiptGrace;
 }
@@ -139,6 +146,9 @@ void Healing::on_tick(Turn& turn) {
     }
     const UserId user = at->first;
     at = suspicions_.erase(at);
+    if (const ContactRow* contact = parts_.contacts.find(user)) {
+      parts_.sent.keep_only(user, contact->contact.identity_key, turn);
+    }
     // Only what should have been confirmed before they showed that they are there.
     bool any = false;
     for (const std::uint64_t order :

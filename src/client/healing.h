@@ -29,7 +29,7 @@ class Healing {
  public:
   struct Parts {
     const Registration& registration;
-    const Contacts& contacts;
+    Contacts& contacts;
     Sessions& sessions;
     SentLog& sent;
     EngineCounters& counters;

@@ -30,16 +30,20 @@ class Healed : public Conversation {
                                           .end = row_key(static_cast<char>(tag + 1))});
     return found ? found->size() : 0;
   }
-  // Messages that may be repeated.
-  static std::size_t logged(Device& device) {
+  // Messages that may be repeated, oldest first; receipts are none.
+  static std::vector<Sent> log_of(Device& device) {
     const auto found = device.store.scan({.partition = Engine::partition(),
                                           .space = ports::Space::kOutbox,
                                           .first = row_key('R'),
                                           .end = row_key('S')});
-    std::size_t texts = 0;
-    for (const ports::Row& row : *found) texts += decode<Sent>(row.value)->item.text ? 1 : 0;
-    return texts;
+    std::vector<Sent> log;
+    for (const ports::Row& row : *found) {
+      const auto sent = decode<Sent>(row.value);
+      if (sent && sent->item.text) log.push_back(*sent);
+    }
+    return log;
   }
+  static std::size_t logged(Device& device) { return log_of(device).size(); }
   static std::uint64_t asked(Device& device) { return device.engine().counters().requested; }
   static std::uint64_t repeated(Device& device) { return device.engine().counters().repeated; }
   // The device loses a whole space of its store, and starts again.
@@ -199,10 +203,14 @@ TEST_F(Healed, OneMessageIsRepeatedABoundedNumberOfTimes) {
   damage(SIZE_MAX);
   alice.send(kBob, "never");
   world.pass(hours(1));
-  EXPECT_EQ(repeated(alice), limits::kRepeats);
-  world.pass(days(3));
+  EXPECT_EQ(repeated(alice), limits::kRepeatsAtOnce);
+  for (int i = 0; i < 40; ++i) {
+    bob.send(kAlice, "I am here");
+    world.pass(hours(2));
+  }
   EXPECT_EQ(bob.events<MessageReceived>().size(), 1u);
-  EXPECT_EQ(repeated(alice), limits::kRepeats);
+  for (const Sent& sent : log_of(alice)) EXPECT_LE(sent.repeats, limits::kRepeats);
+  EXPECT_EQ(log_of(alice).front().repeats, limits::kRepeats);
   EXPECT_FALSE(alice.engine().busy());
 }
 
@@ -276,6 +284,24 @@ TEST_F(Healed, ARestoredReceiverAsksForWhatItCannotRead) {
   world.pass(minutes(1));
   EXPECT_EQ(bob.history(kAlice).back(), "still there?");
   EXPECT_EQ(alice.history(kBob).back(), "still there? (delivered)");
+}
+
+TEST_F(Healed, ARestoredReceiverMakesNewPrekeys) {
+  talk();
+  const Backup backup = back_up(bob);
+  world.now = world.now + limits::kSignedPrekeyLifetime + days(1);
+  world.account(kBob).one_time_prekeys.clear();
+  world.account(kBob).kem_prekeys.clear();
+  bob.receive(proto::make_frame(Kind::kPrekeysLow, 0, proto::PrekeyStock{}));
+  world.pass(minutes(1));
+  restore(bob, backup);
+  lose(alice, ports::Space::kSession);
+  const std::uint32_t before = world.account(kBob).one_time_prekeys.front().id;
+  alice.send(kBob, "with keys that are lost");
+  world.pass(minutes(1));
+  EXPECT_EQ(bob.history(kAlice).back(), "with keys that are lost");
+  EXPECT_GT(world.account(kBob).one_time_prekeys.front().id, before + limits::kPrekeyBatch);
+  bob.expect_live_equals_stored();
 }
 
 // The one that confirmed it has forgotten, and so has the one that was told.

@@ -137,6 +137,7 @@ std::optional<Content> Inbox::open(const proto::Envelope& envelope, bool& readab
     // that was restored from a backup uses keys again.
     ++parts_.counters.undecryptable;
     readable = false;
+    if (opened.error().code == Code::kNotFound) parts_.keyring.doubt(turn.env.now);
     return std::nullopt;
   }
   auto content = open_content(opened->plaintext);

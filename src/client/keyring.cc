@@ -1,11 +1,14 @@
 #include "client/keyring.h"
 
+#include <utility>
+
 namespace godwit::client {
 namespace {
 
 using ports::Space;
 
 constexpr std::uint32_t kLastKeyId = (1u << 24) - 1;
+constexpr std::uint32_t kSkipped = 4096;  // ids, by a device that lost count: more than a year's
 
 proto::OneTimePrekey public_half(const e2e::OneTimePrekey& key) {
   return {key.id.value, to_bytes(key.public_key().wire())};
@@ -67,15 +70,20 @@ Keyring::Offer Keyring::registration() const {
 }
 
 std::optional<proto::UploadPrekeys> Keyring::top_up(const proto::PrekeyStock& left, Turn& turn) {
-  proto::UploadPrekeys upload;
-  if (rotation_due() <= turn.env.now) make_signed(turn);
+  proto::UploadPrekeys upload{.replace = std::exchange(doubted_, false)};
+  if (upload.replace) skip_ids();
+  if (upload.replace || rotation_due() <= turn.env.now) make_signed(turn);
   const Signed& present = signed_.rbegin()->second;
   if (!present.uploaded) {
     upload.signed_prekey = public_half(present.key);
     upload.last_resort_prekey = public_half(present.last_resort);
   }
-  if (left.left < limits::kPrekeyLowWater) upload.one_time_prekeys = make_one_time(turn);
-  if (left.kem_left < limits::kKemPrekeyLowWater) upload.kem_prekeys = make_kyber(turn);
+  if (upload.replace || left.left < limits::kPrekeyLowWater) {
+    upload.one_time_prekeys = make_one_time(turn);
+  }
+  if (upload.replace || left.kem_left < limits::kKemPrekeyLowWater) {
+    upload.kem_prekeys = make_kyber(turn);
+  }
   const bool nothing =
       !upload.signed_prekey && upload.one_time_prekeys.empty() && upload.kem_prekeys.empty();
   if (nothing) return std::nullopt;
@@ -87,6 +95,23 @@ void Keyring::on_uploaded(Turn& turn) {
   if (present.uploaded) return;
   present.uploaded = true;
   turn.put(Space::kProfile, row_key('S', present.key.id.value), present.row());
+}
+
+void Keyring::doubt(Instant now) {
+  std::erase_if(renewals_,
+                [&](Instant at) { return now < at || at + limits::kHealingWindow <= now; });
+  const std::uint32_t last =
+      std::max({counters_.next_signed, counters_.next_one_time, counters_.next_kyber});
+  if (renewals_.size() >= limits::kPrekeyRenewals || last + kSkipped > kLastKeyId) return;
+  renewals_.push_back(now);
+  doubted_ = true;
+}
+
+// Ids that were used after the backup are not used again: servers ignore what they have seen.
+void Keyring::skip_ids() {
+  counters_.next_signed += kSkipped;
+  counters_.next_one_time += kSkipped;
+  counters_.next_kyber += kSkipped;
 }
 
 Instant Keyring::rotation_due() const {

@@ -35,6 +35,10 @@ class Keyring final : public e2e::LocalPrekeys {
   std::optional<proto::UploadPrekeys> top_up(const proto::PrekeyStock& left, Turn& turn);
   // The server has the present signed prekeys.
   void on_uploaded(Turn& turn);
+  // Somebody used a key that this device does not have: if it was restored from a backup, it has
+  // lost them all. The next top_up() makes new ones, for limits::kPrekeyRenewals times an hour.
+  void doubt(Instant now);
+  bool doubted() const { return doubted_; }
   // When top_up() has something to do even if no one-time prekeys are missing.
   Instant rotation_due() const;
 
@@ -58,6 +62,7 @@ class Keyring final : public e2e::LocalPrekeys {
     Bytes row() const;
   };
 
+  void skip_ids();
   void make_signed(Turn& turn);
   std::vector<proto::OneTimePrekey> make_one_time(Turn& turn);
   std::vector<proto::KemPrekey> make_kyber(Turn& turn);
@@ -66,6 +71,8 @@ class Keyring final : public e2e::LocalPrekeys {
 
   std::optional<e2e::LocalIdentity> identity_;
   KeyCounters counters_;
+  bool doubted_ = false;
+  std::vector<Instant> renewals_;  // in the last hour
   std::map<std::uint32_t, Signed> signed_;  // the last one is the present one
   std::map<std::uint32_t, e2e::OneTimePrekey> one_time_;
   std::map<std::uint32_t, e2e::KyberPrekey> kyber_;  // one-time

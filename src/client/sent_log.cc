@@ -135,15 +135,10 @@ std::vector<std::uint64_t> SentLog::overdue(UserId user, Instant now) const {
   return out;
 }
 
-std::vector<std::uint64_t> SentLog::due(UserId user, ByteView identity, Turn& turn) {
+std::vector<std::uint64_t> SentLog::due(UserId user) const {
   const auto found = due_.find(user);
   if (found == due_.end()) return {};
-  std::vector<std::uint64_t> out;
-  for (const std::uint64_t order : std::set(found->second)) {
-    if (same(entries_.at(order).identity, identity)) out.push_back(order);
-    else forget(order, turn);
-  }
-  return out;
+  return {found->second.begin(), found->second.end()};
 }
 
 std::vector<UserId> SentLog::users_due() const {
@@ -193,6 +188,14 @@ void SentLog::forget(UserId user, Turn& turn) {
   const auto of_user = by_user_.find(user);
   if (of_user == by_user_.end()) return;
   for (const std::uint64_t order : std::set(of_user->second)) forget(order, turn);
+}
+
+void SentLog::keep_only(UserId user, ByteView identity, Turn& turn) {
+  const auto of_user = by_user_.find(user);
+  if (of_user == by_user_.end()) return;
+  for (const std::uint64_t order : std::set(of_user->second)) {
+    if (!same(entries_.at(order).identity, identity)) forget(order, turn);
+  }
 }
 
 Result<void> SentLog::load(Sent sent) {

@@ -40,9 +40,8 @@ class SentLog {
   // Messages to `user` without a confirmation that should have come by `now`.
   std::vector<std::uint64_t> overdue(UserId user, Instant now) const;
 
-  // What is to be sent to `user` again, in the order of composing. Forgets what was encrypted for
-  // another identity than this.
-  std::vector<std::uint64_t> due(UserId user, ByteView identity, Turn& turn);
+  // What is to be sent to `user` again, in the order of composing.
+  std::vector<std::uint64_t> due(UserId user) const;
   bool has_due(UserId user) const { return due_.contains(user); }
   bool any_due() const { return !due_.empty(); }
   std::vector<UserId> users_due() const;
@@ -51,6 +50,8 @@ class SentLog {
   void on_repeated(std::uint64_t order, const std::vector<proto::DeviceState>& devices, Turn& turn);
   void forget(std::uint64_t order, Turn& turn);
   void forget(UserId user, Turn& turn);
+  // Forgets what was encrypted for another identity of `user` than this.
+  void keep_only(UserId user, ByteView identity, Turn& turn);
 
   std::vector<UserId> users() const;
   std::size_t size() const { return entries_.size(); }

@@ -249,6 +249,7 @@ std::optional<Frame> World::answer(Device& device, const Frame& frame) {
     case Kind::kSubmit: return on_submit(*own, frame);
     case Kind::kUploadPrekeys: {
       const auto upload = decode<proto::UploadPrekeys>(frame.body);
+      if (upload->replace) own->one_time_prekeys.clear(), own->kem_prekeys.clear();
       if (upload->signed_prekey) own->signed_prekey = *upload->signed_prekey;
       for (const auto& key : upload->one_time_prekeys) own->one_time_prekeys.push_back(key);
       if (upload->last_resort_prekey) own->last_resort_prekey = *upload->last_resort_prekey;

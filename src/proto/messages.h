@@ -214,17 +214,20 @@ struct Bundles {
 };
 
 // Idempotent: keys whose ids are known are left alone. A signed and a last-resort prekey replace
-// the current ones.
+// the current ones. With `replace` the one-time prekeys that are left are given up: the device has
+// lost their private halves.
 struct UploadPrekeys {
   std::optional<SignedPrekey> signed_prekey;
   std::vector<OneTimePrekey> one_time_prekeys;
   std::optional<KemPrekey> last_resort_prekey;
   std::vector<KemPrekey> kem_prekeys;
+  bool replace = false;
   static void fields(auto& m, auto& field) {
     field(1, m.signed_prekey);
     field(2, m.one_time_prekeys, limits::kPrekeyBatch);
     field(3, m.last_resort_prekey);
     field(4, m.kem_prekeys, limits::kKemPrekeyBatch);
+    field(5, m.replace);
   }
 };
 

@@ -370,6 +370,10 @@ void Account::upload_prekeys(const Message& message, Effects& out) {
     return out.push_back(refuse(message, kMalformed));
   }
   ports::Batch commit = batch();
+  if (request->replace) {
+    device->prekeys.clear(commit);
+    device->kem_prekeys.clear(commit);
+  }
   device->prekeys.add(request->one_time_prekeys, commit);
   device->record.next_prekey_id = device->prekeys.next_id();
   if (request->signed_prekey) device->record.signed_prekey = std::move(*request->signed_prekey);

@@ -35,6 +35,13 @@ void Prekeys::add(std::span<const proto::OneTimePrekey> keys, ports::Batch& comm
   }
 }
 
+void Prekeys::clear(ports::Batch& commit) {
+  for (const auto& [id, key] : keys_) {
+    commit.erase(ports::Space::kPrekey, prekey_key(device_, id));
+  }
+  keys_.clear();
+}
+
 std::optional<proto::OneTimePrekey> Prekeys::take(ports::Batch& commit) {
   if (keys_.empty()) return std::nullopt;
   auto node = keys_.extract(keys_.begin());
@@ -56,6 +63,12 @@ void KemPrekeys::add(std::span<const proto::KemPrekey> keys, ports::Batch& commi
     ++stock_.left;
     commit.put(ports::Space::kPrekey, kem_key(device_, stock_.next_position++), encode(key));
   }
+}
+
+void KemPrekeys::clear(ports::Batch& commit) {
+  commit.erase_range(ports::Space::kPrekey, kem_key(device_, 0),
+                     kem_key(device_, stock_.next_position));
+  stock_.left = 0;
 }
 
 ports::Scan KemPrekeys::next(Bytes partition, bool last_resort) const {

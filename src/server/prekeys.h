@@ -25,6 +25,8 @@ class Prekeys {
   void restore(const ports::Row& row);
   // Takes the ids that are new, up to limits::kMaxOneTimePrekeys in stock; ignores the others.
   void add(std::span<const proto::OneTimePrekey> keys, ports::Batch& commit);
+  // Gives up what is in stock.
+  void clear(ports::Batch& commit);
   // The oldest one-time prekey, gone for good.
   std::optional<proto::OneTimePrekey> take(ports::Batch& commit);
 
@@ -59,6 +61,8 @@ class KemPrekeys {
   void set_last_resort(const proto::KemPrekey& key, ports::Batch& commit);
   // As Prekeys::add(), up to limits::kMaxKemPrekeys.
   void add(std::span<const proto::KemPrekey> keys, ports::Batch& commit);
+  // Gives up the one-time ones.
+  void clear(ports::Batch& commit);
   // Reads the key to hand out: the oldest, or the last-resort one. To be read after the commits of
   // what was added and taken so far.
   ports::Scan next(Bytes partition, bool last_resort) const;

@@ -356,6 +356,15 @@ TEST_P(ShardTest, KemPrekeysAreHandedOutOnceAndThenTheLastResort) {
       proto::UploadPrekeys{{}, {}, kem_prekey(kLastResort), {kem_prekey(25), kem_prekey(26)}});
   EXPECT_EQ(fetch(), 26u) << "known ids do not come back";
   EXPECT_EQ(fetch(), kLastResort);
+
+  proto::UploadPrekeys renewed{{}, {}, {}, {kem_prekey(30), kem_prekey(31)}};
+  node_.ask<proto::Attached>(bob.session, Kind::kUploadPrekeys, renewed);
+  renewed.kem_prekeys = {kem_prekey(40)};
+  renewed.one_time_prekeys = {{40, Bytes(33, 5)}};
+  renewed.replace = true;
+  node_.ask<proto::Attached>(bob.session, Kind::kUploadPrekeys, renewed);
+  EXPECT_EQ(fetch(), 40u) << "those before are given up";
+  EXPECT_EQ(fetch(), kLastResort);
   bob = join(2);  // a new registration starts anew
   EXPECT_EQ(fetch(), 1u);
 }
