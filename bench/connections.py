@@ -33,7 +33,8 @@ def enter_namespace():
     if os.environ.get("GODWIT_BENCH_NAMESPACE"):
         return
     if os.geteuid() != 0:
-        sys.exit("needs root, for a network namespace: sudo ./dev bench connections")
+        say("needs root, for a network namespace: sudo ./dev bench connections")
+        sys.exit(77)
     os.environ["GODWIT_BENCH_NAMESPACE"] = "1"
     os.execvp("unshare", ["unshare", "--net", sys.executable, *sys.argv])
 
@@ -177,8 +178,8 @@ def measure(options, directory):
         "server_threads": len(os.listdir("/proc/%d/task" % server.pid)),
     }
     before = sum(server.cpu())
-    crowd.command("idle 20")
-    result["idle_cpu_percent"] = round((sum(server.cpu()) - before) / 20 * 100, 1)
+    crowd.command("idle %d" % options.idle)
+    result["idle_cpu_percent"] = round((sum(server.cpu()) - before) / options.idle * 100, 1)
 
     before, started = server.cpu(), time.monotonic()
     flood = crowd.command("flood %d %d %d" % (options.outstanding, options.seconds, options.size))
@@ -242,6 +243,7 @@ def main():
     parser.add_argument("--bin", default=os.path.join(ROOT, "build/bin"))
     parser.add_argument("--count", type=int, default=20_000, help="connections")
     parser.add_argument("--ping", type=int, default=60, help="seconds between pings of a phone")
+    parser.add_argument("--idle", type=int, default=20, help="seconds of silence, measured")
     parser.add_argument("--seconds", type=int, default=10, help="of each flow of messages")
     parser.add_argument("--rate", type=int, default=0, help="for latencies; 0: 70 %% of the most")
     parser.add_argument("--outstanding", type=int, default=500, help="messages under way at once")

@@ -59,6 +59,23 @@ class TcpTest : public testing::Test, public Tcp::Owner {
   std::function<void(Conn, CloseReason)> ended;
 };
 
+TEST_F(TcpTest, AConnectionMayLeaveFromAnAddressOfChoice) {
+  int connections = 0;
+  connected = [&](Conn conn) {
+    ++connections;
+    tcp_->abort(conn);
+  };
+  ended = [&](Conn, CloseReason) {
+    if (closed_.size() == 4) loop_->stop();  // both ends of one, and the other two
+  };
+  for (const char* from : {"127.1.2.3:0", "192.0.2.1:0", "[::1]:0"}) {
+    ASSERT_TRUE(tcp_->connect(server_, seconds(5), (*Address::resolve(from))[0]));
+  }
+  loop_->run();
+  EXPECT_EQ(connections, 1);
+  EXPECT_EQ(std::ranges::count(closed_, CloseReason::kRefused), 2);
+}
+
 TEST_F(TcpTest, OctetsArriveInOrderAndTheUnusedRestIsOfferedAgain) {
   std::string text;
   for (int i = 0; i < 30000; ++i) text += std::to_string(i) + " ";

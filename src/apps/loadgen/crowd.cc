@@ -325,19 +325,17 @@ void Crowd::on_turn_end() {
 
 void Crowd::tick() {
   loop_->after(kTick, [this] { tick(); });
-  ping_some(kTick);
+  ping_some();
 }
 
-// Every phone once per interval, evenly.
-void Crowd::ping_some(Duration passed) {
-  if (phones_.size() == 0) return;
-  pings_due_ += static_cast<double>(phones_.size()) * static_cast<double>(passed.ms) /
-                static_cast<double>(scene_.ping.ms);
-  for (; pings_due_ >= 1; --pings_due_) {
-    ping_cursor_ = (ping_cursor_ + 1) % phones_.size();
-    Phone& phone = phones_[ping_cursor_];
+// Every phone once per interval, evenly: one of so many in each tick.
+void Crowd::ping_some() {
+  const auto ticks = static_cast<std::uint32_t>(scene_.ping.ms / kTick.ms);
+  ping_turn_ = (ping_turn_ + 1) % ticks;
+  for (std::uint32_t index = ping_turn_; index < phones_.size(); index += ticks) {
+    Phone& phone = phones_[index];
     if (phone.state != State::kAttached) continue;
-    send({ping_cursor_, phone.generation}, phone,
+    send({index, phone.generation}, phone,
          proto::make_frame(Kind::kPing, kPingId, proto::Ping{phone.seen}));
   }
 }

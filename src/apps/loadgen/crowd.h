@@ -93,7 +93,7 @@ class Crowd final : private io::Tcp::Owner {
   void send(io::Conn conn, Phone& phone, const proto::Frame& frame);
 
   void tick();
-  void ping_some(Duration passed);
+  void ping_some();
   void pace();
   // One message of a random phone here to a random user. False when none can be sent.
   bool write_message(std::int64_t due);
@@ -111,8 +111,7 @@ class Crowd final : private io::Tcp::Owner {
   std::uint32_t next_ = 0, end_ = 0, window_ = 0, open_ = 0;
   std::vector<std::uint32_t> again_;  // users whose connection failed
 
-  std::uint32_t ping_cursor_ = 0;
-  double pings_due_ = 0;
+  std::uint32_t ping_turn_ = 0;
 
   Plan plan_;
   bool writing_ = false;
