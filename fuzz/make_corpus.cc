@@ -7,6 +7,11 @@
 #include <string>
 
 #include "client/content.h"
+#include "e2e/attachment.h"
+#include "e2e/fingerprint.h"
+#include "e2e/resend.h"
+#include "e2e/sealed_sender.h"
+#include "e2e/sender_key.h"
 #include "e2e/session.h"
 #include "proto/frame.h"
 
@@ -144,8 +149,16 @@ void engines() {
   add("spoilt", {kSpoil, 0, 4, 1, 8, 8, 8, kSpoil, 0, 5, 0, 1, 2, 3, 4, kSpoil, 0, 2, 0, 9});
 }
 
-// First octet: the place in fuzz/e2e.cc.
+// First octet: the place in fuzz/e2e_parsers.cc.
+void e2e_parsers(std::string_view name, std::uint8_t place, ByteView octets) {
+  Bytes seed = {place};
+  append(seed, octets);
+  write("e2e_parsers", name, seed);
+}
+
+// Sessions and what they are made of.
 void e2e_records() {
+  constexpr auto add = e2e_parsers;
   SeededEntropy entropy(1);
   Env env{Instant{1000}, entropy};
   const auto own = e2e::LocalIdentity::generate(entropy);
@@ -164,11 +177,6 @@ void e2e_records() {
   if (!e2e::start_session(session, own, bundle, nullptr, env)) return;
   const auto sent = e2e::encrypt(session, own, view_of("hello"), env);
   if (!sent) return;
-  const auto add = [](std::string_view name, std::uint8_t place, ByteView octets) {
-    Bytes seed = {place};
-    append(seed, octets);
-    write("e2e", name, seed);
-  };
   add("prekey_message", 1, sent->message);
   if (const auto message = e2e::PrekeyMessage::parse(sent->message)) {
     add("whisper_message", 0, message->whisper);
@@ -180,6 +188,164 @@ void e2e_records() {
   add("decrypt", 7, sent->message);
   add("spqr", 13, e2e::Spqr::start(crypto::Key(), e2e::Role::kResponder).serialize().view());
   add("kyber_prekey", 14, kyber.serialize().view());
+
+  add("spqr_chain", 16,
+      e2e::SpqrChain::start(crypto::Key(), e2e::Role::kInitiator).serialize().view());
+  e2e::Incoming chunks(96);
+  chunks.add({1, {}});
+  add("incoming", 17, chunks.serialize());
+  auto ratchet = e2e::Spqr::start(crypto::Key(), e2e::Role::kInitiator);
+  const auto first = ratchet.send(entropy).value();
+  add("spqr_message", 24, first.message);
+  const auto used = [&](std::string_view name, ByteView stored) {
+    Bytes seed;
+    put_be16(seed, static_cast<std::uint16_t>(stored.size()));
+    append(seed, stored);
+    append(seed, first.message);
+    add(name, 25, seed);
+  };
+  used("used_session", session.serialize().view());
+  used("used_spqr", e2e::Spqr::start(crypto::Key(), e2e::Role::kResponder).serialize().view());
+}
+
+// What is made beside sessions and around them.
+void e2e_wrappers() {
+  constexpr auto add = e2e_parsers;
+  SeededEntropy entropy(2);
+  const auto own = e2e::LocalIdentity::generate(entropy);
+  const auto theirs = e2e::LocalIdentity::generate(entropy);
+  e2e::SenderKey group;
+  group.create({1}, entropy);
+  const Bytes told = group.distribution_message().value();
+  const Bytes said = group.encrypt(view_of("hello"), entropy).value();
+  add("sender_key", 15, group.serialize().view());
+  add("attachment", 18, e2e::Attachment{crypto::Key(), 5, {}}.serialize().view());
+  const auto server = e2e::ServerCertificate::issue(7, own.public_key(), theirs.keys, entropy);
+  const auto certificate = e2e::SenderCertificate::issue(
+      UserId::random(entropy), {1}, own.public_key(), {2000}, server, own.keys, entropy);
+  add("server_certificate", 19, server.wire);
+  add("sender_certificate", 11, certificate.wire);
+  add("resend", 20, e2e::encode_plaintext({own.public_key(), {5}, {1}, {}}));
+  add("group_told", 21, told);
+  add("group_message", 21, said);
+  const e2e::FingerprintParty us{view_of("us"), own.public_key()};
+  add("fingerprint", 22, e2e::scannable_fingerprint(e2e::FingerprintVersion::kUserId, us, us));
+  const e2e::SealedContent content{e2e::SealedType::kWhisper, certificate, said, {}, {}};
+  add("sealed_content", 9, content.encode());
+  add("sealed", 23, e2e::seal_for_one(content, own, theirs.public_key(), entropy).value());
+  const e2e::SealedRecipient to[] = {{UserId::random(entropy), theirs.public_key(), {{{1}, 9}}}};
+  const Bytes for_many = e2e::seal_for_many(content, own, to, entropy).value();
+  add("split", 10, for_many);
+  add("split_sealed", 23, for_many);
+}
+
+// The steps of fuzz/e2e_session.cc: twice the number, plus one for Bob's. The first octet says
+// whether a new session must work at the end.
+void e2e_sessions() {
+  enum : std::uint8_t {
+    kSend = 0,
+    kTalk = 2,
+    kDeliver = 4,
+    kDrop = 8,
+    kDamage = 10,
+    kSplice = 12,
+    kReflect = 14,
+    kReload = 16,
+    kStart = 18,
+    kArchive = 20,
+    kWait = 22,
+    kRaw = 24,
+    kRetype = 26,
+    kLose = 28,
+    kBob = 1
+  };
+  const auto add = [](std::string_view name, const Bytes& octets) {
+    write("e2e_session", name, octets);
+  };
+  const Bytes meet = {1, kStart, 0, 0, kTalk, kTalk + kBob, kTalk};
+  const auto after = [&](const Bytes& steps) {
+    Bytes out = meet;
+    append(out, steps);
+    return out;
+  };
+  add("meet", meet);
+  add("reload", after({kReload, kReload + kBob, kTalk, kTalk + kBob}));
+  add("late",
+      after({kSend, 1, kSend, 2, kSend, 3, kDeliver, 4, kDeliver, 2, kDeliver, 3, kDeliver, 4}));
+  add("forged", after({kSend, 9, kDamage, 2, 1, 0, 40, 3, 0, 60, 4, kDeliver, 2, kReflect, 1}));
+  add("spliced",
+      after({kSend, 9, kSend, 9, kSplice, 2, 3, 0, 50, kSplice, 0, 2, 0, 9, kDeliver, 3}));
+  add("both_start", {1, kStart, 0, 0, kStart + kBob, 0, 0, kSend, 1, kSend + kBob, 1, kDeliver, 0,
+                     kDeliver + kBob, 0, kTalk, kTalk + kBob, kTalk});
+  add("again", after({kStart, 1, 1, kTalk, kStart, 1, 1, kSend, 0, kDeliver, 4, kArchive, kTalk}));
+  add("last_resort", {1, kStart, 4, 3, kTalk, kDeliver, 0, kStart, 4, 3, kTalk, kDeliver, 1});
+  add("lost", {1,
+               kStart,
+               4,
+               3,
+               kSend,
+               1,
+               kDeliver,
+               0,
+               kTalk + kBob,
+               kLose + kBob,
+               kDeliver,
+               0,
+               kDeliver,
+               0,
+               kTalk,
+               kStart + kBob,
+               0,
+               0,
+               kTalk + kBob,
+               kTalk,
+               kLose,
+               kDeliver,
+               0});
+  add("silence", after({kStart, 2, 2, kWait, 255, kWait, 255, kWait, 255, kSend, 1, kRetype, 0}));
+  add("raw", {0, kRaw, 0, 0, 3, 0x44, 1, 2, kRaw + kBob, 1, 0, 2, 0x44, 9, kDrop, 0, kTalk});
+  Bytes long_talk = meet;
+  for (int i = 0; i < 80; ++i) long_talk.push_back(i % 2 ? kTalk : kTalk + kBob);
+  add("epochs", long_talk);
+}
+
+// The steps of fuzz/e2e_group.cc in the same way.
+void e2e_groups() {
+  enum : std::uint8_t {
+    kRotate = 0,
+    kTell = 2,
+    kSay = 4,
+    kHear = 6,
+    kDamage = 8,
+    kReload = 10,
+    kRaw = 12,
+    kNow = 14,
+    kSecond = 1
+  };
+  write("e2e_group", "talk",
+        {kRotate, kTell, kNow, kTell + kSecond, kNow, kNow + kSecond, kReload});
+  write("e2e_group", "removed",
+        {kRotate, kTell, kTell + kSecond, kSay, 1, kRotate, kTell, kNow, kNow + kSecond,
+         kHear + kSecond, 0, kHear, 0, kHear, 0});
+  write("e2e_group", "forged",
+        {kRotate, kTell, kSay, 1, kDamage, 0, 1, 9, 1, 40, 2, kHear, 0, kRaw, 0, 3, 0x33, 8, 1});
+}
+
+// Two octets: a quarter of the size of the file; the sizes of pieces; what is done to it.
+void e2e_attachments() {
+  const auto add = [](std::string_view name, const Bytes& octets) {
+    write("e2e_attachment", name, octets);
+  };
+  add("empty", {0, 0, 0, 4, 0, 5, 0, 9, 0, 3});
+  add("changed", {0x40, 0, 255, 255, 0x20, 1, 0, 0x40, 255, 255, 0x40, 0, 0x10, 0, 0, 1});
+  add("cut", {0x40, 1, 255, 255, 0x40, 1, 0x10, 0, 0x10, 0, 0x10, 0, 0x10, 0, 0x40, 4, 1});
+  add("moved", {0x90, 1, 255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 4});
+  add("resized", {1, 1, 1, 1, 1, 1, 0, 0, 3, 1, 0});
+}
+
+void e2e_sealed() {
+  write("e2e_sealed", "for_one", {1 + 2, 0, 5, 'h', 'e', 'l', 'l', 'o', 0, 40, 1});
+  write("e2e_sealed", "for_many", {32 + 4, 0, 2, 'h', 'i', 0, 1, 'g', 0, 3, 1, 0, 90, 2});
 }
 
 void contents() {
@@ -228,6 +394,11 @@ int main(int argc, char** argv) {
   shards();
   engines();
   e2e_records();
+  e2e_wrappers();
+  e2e_sessions();
+  e2e_groups();
+  e2e_attachments();
+  e2e_sealed();
   contents();
   texts();
 }
