@@ -67,6 +67,7 @@ ServerRuntime::Spread ServerRuntime::spread(const Options& options, std::uint32_
     loops = std::max(loops, spread.in_all / expected + (spread.in_all % expected == 0 ? 0 : 1));
   }
   spread.loops = static_cast<std::uint16_t>(std::min(loops, kMaxLoops));
+  if (spread.own_tables) spread.in_all = std::min(spread.in_all, spread.loops * spread.per_loop);
   return spread;
 }
 
