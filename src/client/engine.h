@@ -7,8 +7,8 @@
 // fails, the keeper drops the later effects, closes the connection and loads a new Engine.
 //
 // Invariants, checked by sim/:
-//   * a message is shown exactly once, in its sender's order, or marked as late: it could not be read
-//     at first, and was asked for again (docs/protocol.md);
+//   * a message is shown exactly once, in its sender's order, or marked as late: it could not be
+//     read at first, and was asked for again (docs/protocol.md);
 //   * a person's message is never lost: it is in the outbox until the server accepted it;
 //   * receipts only move forward: sent, delivered, read;
 //   * the live engine equals the one that a restart would load.
