@@ -114,6 +114,14 @@ class Checks:
         assert self.bob.must("receive", "--lines", "-n", "1", "--timeout", "30") == (
             b"while you were out\n")
 
+    def long_answer_ends_whole(self):
+        lines = "".join("%d %s\n" % (n, "x" * 200) for n in range(1500))
+        self.alice.must("send", self.bob.phone, "--lines", text=lines)
+        for _ in range(10):
+            said = [entry["text"] for entry in self.alice.history(self.bob.phone)]
+            assert said[-1500:] == lines.splitlines(), "%d messages" % len(said)
+        assert self.bob.must("receive", "--lines", "-n", "1500").decode() == lines
+
     def second_server_on_the_same_data(self):
         second = processes.Server(self.programs, self.server.data)
         done = subprocess.run(second.command(), capture_output=True, timeout=30, check=False)
@@ -191,8 +199,8 @@ def main():
             checks.one_byte, checks.sixty_four_kibibytes, checks.empty_text,
             checks.one_byte_too_many, checks.not_utf8, checks.number_without_account,
             checks.not_a_number, checks.not_registered, checks.wrong_code, checks.server_away,
-            checks.second_server_on_the_same_data, checks.servers_disk_is_full,
-            checks.clients_disk_is_full, checks.damaged_client_store,
+            checks.long_answer_ends_whole, checks.second_server_on_the_same_data,
+            checks.servers_disk_is_full, checks.clients_disk_is_full, checks.damaged_client_store,
             checks.damaged_server_store])
 
 

@@ -119,9 +119,16 @@ class Client:
 
     def must(self, *args, **how):
         done = self.run(*args, **how)
-        assert done.returncode == 0, "%s: exit %d: %s" % (
-            " ".join(args)[:80], done.returncode, done.stderr.decode(errors="replace")[-300:])
+        assert done.returncode == 0, "%s: exit %d: %s%s" % (
+            " ".join(args)[:80], done.returncode, done.stderr.decode(errors="replace")[-300:],
+            self.last_words())
         return done.stdout
+
+    def last_words(self):
+        """What the process that keeps the home wrote when it ended badly; mostly nothing."""
+        with contextlib.suppress(OSError), open(os.path.join(self.home, "godwit.log")) as log:
+            return log.read()[-500:]
+        return ""
 
     def spawn(self, *args, **how):
         return subprocess.Popen(self.command(*args), **{

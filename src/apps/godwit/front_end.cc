@@ -68,10 +68,10 @@ void FrontEnd::put(PacketKind kind, ByteView body) {
   Bytes packet;
   put_packet(packet, kind, body);
   std::string_view rest = text_of(packet);
-  while (!rest.empty() && !broken_) {
+  while (!rest.empty() && !unheard_) {
     const ssize_t sent = ::send(host_, rest.data(), rest.size(), MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR) continue;
-    if (sent <= 0) broken_ = true;
+    if (sent <= 0) unheard_ = true;
     else rest.remove_prefix(static_cast<std::size_t>(sent));
   }
 }

@@ -72,6 +72,7 @@ class FrontEnd {
   bool input_wanted_ = false;
   bool input_ended_ = false;
   bool broken_ = false;  // the host is gone
+  bool unheard_ = false;  // the host reads no more; its last words may still be on their way
   int interrupts_ = 0;
   int exit_code_ = 0;
   std::string refusal_;
