@@ -143,6 +143,22 @@ TEST_F(Healed, ADamagedMessageIsShownLateAndTheNextOnesAreNotHeldUp) {
   EXPECT_EQ(asked(bob), 1u);
 }
 
+TEST_F(Healed, AnEnvelopeThatIsStoredTwiceIsNotAskedFor) {
+  talk();
+  bob.reachable = false;
+  bob.disconnect();
+  alice.send(kBob, "once");
+  world.settle();
+  auto& account = world.account(kBob);
+  account.mailbox.push_back({Sequence{++account.last_sequence}, account.mailbox[0].envelope});
+  bob.reachable = true;
+  world.pass(minutes(1));
+  EXPECT_EQ(bob.history(kAlice).back(), "once");
+  EXPECT_EQ(bob.events<MessageReceived>().size(), 2u);
+  EXPECT_EQ(bob.engine().counters().duplicates, 1u);
+  EXPECT_EQ(asked(bob), 0u);
+}
+
 TEST_F(Healed, ARequestSurvivesACrash) {
   talk();
   lose(bob, ports::Space::kSession);

@@ -1,5 +1,7 @@
 #include "client/inbox.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 
 namespace godwit::client {
@@ -83,6 +85,8 @@ void Inbox::process(const proto::Envelope& envelope, Arrived& arrived, Turn& tur
   auto content = open(envelope, readable, turn);
   if (!readable) parts_.healing.on_unreadable(envelope, turn);
   if (!content) return;
+  read_.push_back(envelope.id);
+  if (read_.size() > limits::kDeliverWindow) read_.pop_front();
   ContactRow* contact = parts_.contacts.find(from);
   CHECK(contact);
   turn.contacts.insert(from);
@@ -133,8 +137,13 @@ std::optional<Content> Inbox::open(const proto::Envelope& envelope, bool& readab
   // Receiving goes on with a new key, with a notice; sending does so only as Contacts decides.
   if (!opened && opened.error().code == Code::kForbidden) opened = decrypt(nullptr);
   if (!opened) {
-    // A message key that was used before makes no duplicate: the cursor has seen to those. A sender
-    // that was restored from a backup uses keys again.
+    // A server may store an envelope twice. But a key that was used for another one was used again
+    // by a sender that was restored from a backup.
+    if (opened.error().code == Code::kDuplicate &&
+        std::ranges::find(read_, envelope.id) != read_.end()) {
+      ++parts_.counters.duplicates;
+      return std::nullopt;
+    }
     ++parts_.counters.undecryptable;
     readable = false;
     if (opened.error().code == Code::kNotFound) parts_.keyring.doubt(turn.env.now);

@@ -89,6 +89,7 @@ class Inbox {
   std::size_t parked_octets_ = 0;
   std::optional<Question> question_;
   std::set<UserId> answered_;
+  std::deque<EnvelopeId> read_;  // the last ones, since the engine was loaded
 };
 
 }  // namespace godwit::client
