@@ -126,12 +126,21 @@ class World {
         }
         break;
       case 5: damage(to, pick(from, input.octet()), input); break;
-      case 6: splice(to, pick(from, input.octet()), pick(from, input.octet()), input); break;
+      case 6: {
+        Message* front = pick(from, input.octet());
+        Message* back = pick(from, input.octet());
+        splice(to, front, back, input);
+        break;
+      }
       case 7:  // a reflection
         if (Message* message = pick(from, input.octet())) CHECK(!offer(from, from, message->sent));
         break;
       case 8: from.session = e2e::Session::parse(from.session.serialize().view()).value(); break;
-      case 9: start(from, to, input.octet() % (kPrekeys + 1), input.octet() % kPrekeys); break;
+      case 9: {
+        const std::size_t one_time = input.octet() % (kPrekeys + 1);
+        start(from, to, one_time, input.octet() % kPrekeys);
+        break;
+      }
       case 10: from.session.archive_current(); break;
       case 11: env_.now = env_.now + hours(input.octet()); break;
       case 12: {
