@@ -49,7 +49,9 @@ class Directory final : public Entity {
       field(4, m.used_by);
       field(5, m.sent);
     }
-    bool usable(Instant now) const { return !code.empty() && now < expires; }
+    bool usable(Instant now) const {
+      return !code.empty() && wrong_guesses < limits::kCodeAttempts && now < expires;
+    }
   };
 
   void request_code(const Message& message, Env& env, Effects& out);

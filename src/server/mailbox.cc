@@ -8,6 +8,7 @@ namespace {
 // Retries come within one batch of one sender; more is room for many senders.
 constexpr std::size_t kRecent = 1024;
 constexpr std::size_t kPageRows = 64;
+constexpr std::size_t kQueueKey = 1 + 8;
 
 Bytes queue_key(DeviceId device, Sequence sequence) {
   Bytes key = {device.value};
@@ -110,6 +111,7 @@ void Mailbox::on_page(const std::vector<ports::Row>& rows, ports::Batch& commit,
                       std::vector<proto::Delivery>& push) {
   for (const ports::Row& row : rows) {
     if (!window_open()) return;
+    if (row.key.size() != kQueueKey) continue;  // damaged; not a row that this code wrote
     const Sequence sequence{get_be64(ByteView(row.key).subspan(1))};
     auto envelope = decode<proto::Envelope>(row.value);
     if (sequence <= acked_ || !envelope) {
