@@ -107,6 +107,7 @@ class Client:
     def __init__(self, programs, home, server, phone):
         self.program, self.home = os.path.join(programs, "godwit"), home
         self.server, self.phone = server, phone
+        self.spawned = []
 
     def command(self, *args):
         return [self.program, "--home", self.home, *args]
@@ -131,9 +132,11 @@ class Client:
         return ""
 
     def spawn(self, *args, **how):
-        return subprocess.Popen(self.command(*args), **{
+        process = subprocess.Popen(self.command(*args), **{
             "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL,
             **how})
+        self.spawned.append(process)
+        return process
 
     def register(self):
         where = ("register", self.phone, "--server", self.server.address)
@@ -161,7 +164,11 @@ class Client:
         return found
 
     def kill(self):
-        """Until none is left: one that is being started may not be there at the first look."""
+        """Until none is left. One that was just started has no name in /proc yet."""
+        spawned, self.spawned = self.spawned, []
+        for process in spawned:
+            process.kill()
+            process.wait()
         while pids := self.processes():
             for pid in pids:
                 with contextlib.suppress(ProcessLookupError):
