@@ -164,16 +164,13 @@ class Client:
         return found
 
     def kill(self):
-        """Until none is left. One that was just started has no name in /proc yet."""
+        """Those just started are known here: they may have no name in /proc yet."""
         spawned, self.spawned = self.spawned, []
         for process in spawned:
             process.kill()
-            process.wait()
-        while pids := self.processes():
-            for pid in pids:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            time.sleep(0.01)
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 @contextlib.contextmanager
