@@ -26,6 +26,7 @@ struct NumericId {
 };
 
 using UserId = OpaqueId<struct UserTag>;
+using GroupId = OpaqueId<struct GroupTag>;
 using EnvelopeId = OpaqueId<struct EnvelopeTag>;
 using MessageId = OpaqueId<struct MessageTag>;
 

@@ -40,6 +40,7 @@ struct Content {
   // the sender registers anew.
   std::uint32_t stream = 0;
   std::uint64_t number = 0;
+  GroupId group;  // that it belongs to; nil: it is between the two
   std::optional<Text> text;  // exactly one of these; neither: made by a newer version
   std::optional<Receipt> receipt;
   std::optional<Typing> typing;
@@ -52,6 +53,7 @@ struct Content {
     field(6, m.text);
     field(7, m.receipt);
     field(8, m.typing);
+    field(9, m.group);
   }
 };
 

@@ -34,10 +34,11 @@ Result<void> Engine::State::load(const Snapshot& snapshot) {
         return fail(Code::kCorrupt, "a contact is stored as another one");
       }
       contacts.load(std::move(*stored));
-    } else if (snapshot.space == Space::kContact && tag == 'U' && rest.size() == 24) {
+    } else if (snapshot.space == Space::kContact && tag == 'U' && rest.size() == kChatKey + 8) {
       auto stored = decode<UnreadRow>(row.value);
       if (!stored) return fail(stored.error());
-      receipts.load(UserId{*to_array<16>(rest.first(16))}, order(), std::move(*stored));
+      if (chat_of(rest).is_nil()) return fail(Code::kCorrupt, "a row names no chat");
+      receipts.load(chat_of(rest), order(), std::move(*stored));
     } else if (snapshot.space == Space::kOutbox && tag == 'Q' && rest.size() == 8) {
       auto stored = decode<Item>(row.value);
       if (!stored) return fail(stored.error());

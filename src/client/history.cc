@@ -7,11 +7,11 @@
 
 namespace godwit::client {
 
-Result<Page> read_history(ports::Store& store, UserId chat, ByteView before, std::size_t limit) {
+Result<Page> read_history(ports::Store& store, ChatId chat, ByteView before, std::size_t limit) {
   limit = std::min(limit, limits::kHistoryPage);
   ports::Scan scan{.partition = Engine::partition(),
                    .space = ports::Space::kMessage,
-                   .first = to_bytes(chat.view()),
+                   .first = chat_key(chat),
                    .end = before.empty() ? progress_row_key(chat, UINT64_MAX) : to_bytes(before),
                    .limit = 2 * limit,  // each may be followed by its Progress
                    .reverse = true};

@@ -1,6 +1,6 @@
 // History: reads stored messages of a chat, newest or oldest first, a page at a time.
 //
-// Row key in Space::kMessage: chat user (16) || order (8, big-endian, the engine's counter) .
+// Row key in Space::kMessage: chat (17) || order (8, big-endian, the engine's counter) .
 // Reads only; the engine is the one writer.
 #pragma once
 
@@ -17,6 +17,6 @@ struct Page {
 };
 
 // The last `limit` messages of the chat that lie before the row key `before` (empty: the newest).
-Result<Page> read_history(ports::Store& store, UserId chat, ByteView before, std::size_t limit);
+Result<Page> read_history(ports::Store& store, ChatId chat, ByteView before, std::size_t limit);
 
 }  // namespace godwit::client

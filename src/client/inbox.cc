@@ -47,6 +47,7 @@ void Inbox::on_hint(const proto::Envelope& envelope, Turn& turn) {
   const auto content = open(envelope, readable, turn);
   if (!content || !content->typing) return;
   turn.notify(TypingChanged{.chat = envelope.from,
+                            .from = envelope.from,
                             .phone = contact->contact.phone,
                             .active = content->typing->active != 0});
 }
@@ -200,6 +201,7 @@ void Inbox::take(ContactRow& contact, const proto::Envelope& envelope, Content c
   turn.ledger = true;
   Message message{.id = content.id,
                   .chat = from,
+                  .from = from,
                   .phone = contact.contact.phone,
                   .direction = Direction::kIn,
                   .status = Status::kDelivered,

@@ -106,7 +106,7 @@ TEST(ReceivingAlone, AClaimedNumberThatIsAnotherPersonsIsNotBelieved) {
   fresh.settle();
   ASSERT_EQ(b.events<MessageReceived>().size(), 1u);
   EXPECT_EQ(b.events<MessageReceived>()[0].message.phone, "");
-  EXPECT_EQ(b.events<MessageReceived>()[0].message.chat, sender);
+  EXPECT_EQ(b.events<MessageReceived>()[0].message.chat, ChatId(sender));
 }
 
 TEST_F(Receiving, HistoryIsReadInPages) {

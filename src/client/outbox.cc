@@ -86,7 +86,7 @@ void Outbox::fail_unresolved(const std::string& phone, Turn& turn) {
   for (const Item& item : waiting.mapped()) {
     drop(item, turn);
     turn.notify(StatusChanged{
-        item.id, {}, phone, Status::kFailed, phone + " has no account on this server"});
+        item.id, {}, {}, phone, Status::kFailed, phone + " has no account on this server"});
   }
 }
 

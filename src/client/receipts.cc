@@ -8,7 +8,7 @@ void Receipts::advance(const Item& item, const ContactRow& chat, Status status, 
                        Turn& turn) {
   turn.put(Space::kMessage, progress_row_key(item.to, item.order),
            encode(Progress{status, turn.env.now, failure}));
-  turn.notify(StatusChanged{item.id, item.to, chat.contact.phone, status, std::move(failure)});
+  turn.notify(StatusChanged{item.id, item.to, {}, chat.contact.phone, status, std::move(failure)});
 }
 
 void Receipts::await(const Item& item, const ContactRow& chat, Turn& turn) {
@@ -30,11 +30,11 @@ void Receipts::apply(const ContactRow& from, MessageId id, Status status, Turn& 
   if (found == by_id_.end()) return;
   const std::uint64_t order = found->second;
   Awaited& awaited = awaited_[order];
-  if (awaited.chat != from.contact.user || status <= awaited.status) return;
+  if (awaited.chat != ChatId(from.contact.user) || status <= awaited.status) return;
   awaited.status = status;
   turn.put(Space::kMessage, progress_row_key(awaited.chat, order),
            encode(Progress{status, awaited.accepted, {}}));
-  turn.notify(StatusChanged{id, awaited.chat, from.contact.phone, status, {}});
+  turn.notify(StatusChanged{id, awaited.chat, from.contact.user, from.contact.phone, status, {}});
   if (status == Status::kRead) {
     turn.erase(Space::kOutbox, row_key('A', order));
     awaited_.erase(order);
@@ -44,7 +44,7 @@ void Receipts::apply(const ContactRow& from, MessageId id, Status status, Turn& 
   }
 }
 
-void Receipts::add_unread(UserId chat, std::uint64_t order, std::vector<MessageId> ids,
+void Receipts::add_unread(ChatId chat, std::uint64_t order, std::vector<MessageId> ids,
                           Turn& turn) {
   Unread& unread = unread_[chat];
   unread.ids += ids.size();
@@ -59,7 +59,7 @@ void Receipts::add_unread(UserId chat, std::uint64_t order, std::vector<MessageI
   }
 }
 
-std::vector<MessageId> Receipts::take_unread(UserId chat, Turn& turn) {
+std::vector<MessageId> Receipts::take_unread(ChatId chat, Turn& turn) {
   std::vector<MessageId> ids;
   const auto found = unread_.find(chat);
   if (found == unread_.end()) return ids;
@@ -76,7 +76,7 @@ void Receipts::load(std::uint64_t order, const Awaited& awaited) {
   by_id_[awaited.id] = order;
 }
 
-void Receipts::load(UserId chat, std::uint64_t order, UnreadRow row) {
+void Receipts::load(ChatId chat, std::uint64_t order, UnreadRow row) {
   Unread& unread = unread_[chat];
   unread.ids += row.ids.size();
   unread.batches[order] = std::move(row);

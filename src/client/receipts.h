@@ -21,12 +21,12 @@ class Receipts {
   void apply(const ContactRow& from, MessageId id, Status status, Turn& turn);
   bool awaits(MessageId id) const { return by_id_.contains(id); }
 
-  void add_unread(UserId chat, std::uint64_t order, std::vector<MessageId> ids, Turn& turn);
+  void add_unread(ChatId chat, std::uint64_t order, std::vector<MessageId> ids, Turn& turn);
   // The unread ids of a chat, oldest first; they are no longer unread.
-  std::vector<MessageId> take_unread(UserId chat, Turn& turn);
+  std::vector<MessageId> take_unread(ChatId chat, Turn& turn);
 
   void load(std::uint64_t order, const Awaited& awaited);
-  void load(UserId chat, std::uint64_t order, UnreadRow row);
+  void load(ChatId chat, std::uint64_t order, UnreadRow row);
   void store_all(ports::Batch& batch) const;
 
  private:
@@ -37,7 +37,7 @@ class Receipts {
 
   std::map<std::uint64_t, Awaited> awaited_;  // by order of composing
   std::map<MessageId, std::uint64_t> by_id_;
-  std::map<UserId, Unread> unread_;
+  std::map<ChatId, Unread> unread_;
 };
 
 }  // namespace godwit::client

@@ -28,19 +28,26 @@ Bytes row_key(char tag, UserId user, std::uint64_t order) {
   return key;
 }
 
+Bytes row_key(char tag, ChatId chat, std::uint64_t order) {
+  Bytes key = row_key(tag);
+  append(key, chat_key(chat));
+  put_be64(key, order);
+  return key;
+}
+
 Bytes session_row_key(SessionKey key) {
   Bytes out = to_bytes(key.user.view());
   out.push_back(key.device.value);
   return out;
 }
 
-Bytes message_row_key(UserId chat, std::uint64_t order) {
-  Bytes key = to_bytes(chat.view());
+Bytes message_row_key(ChatId chat, std::uint64_t order) {
+  Bytes key = chat_key(chat);
   put_be64(key, order);
   return key;
 }
 
-Bytes progress_row_key(UserId chat, std::uint64_t order) {
+Bytes progress_row_key(ChatId chat, std::uint64_t order) {
   Bytes key = message_row_key(chat, order);
   key.push_back('s');
   return key;

@@ -4,7 +4,7 @@
 //   kProfile  'P' ProfileRow · 'I' own identity · 'K' KeyCounters · 'L' Ledger
 //             'S' id SignedPrekeyRow · 'O' id one-time prekey · 'Q' id one-time Kyber prekey
 //             'U' a KyberUse of a last-resort prekey
-//   kContact  'C' user ContactRow · 'U' user order UnreadRow · 'T' user chunk recent contents
+//   kContact  'C' user ContactRow · 'U' chat order UnreadRow · 'T' user chunk recent contents
 //   kSession  user device -> e2e::Session
 //   kOutbox   'Q' order Item · 'A' order Awaited · 'R' order Sent · 'H' user order RetryRequest
 //   kMessage  chat order Message · chat order 's' Progress (what changed since it was written)
@@ -156,7 +156,7 @@ struct RetryRequest {
 // An own message that may still advance.
 struct Awaited {
   MessageId id;
-  UserId chat;
+  ChatId chat;
   Status status{};
   Instant accepted;
   static void fields(auto& m, auto& field) {
@@ -186,10 +186,12 @@ Bytes row_key(char tag, std::uint32_t id);
 Bytes row_key(char tag, std::uint64_t order);
 Bytes row_key(char tag, UserId user);
 Bytes row_key(char tag, UserId user, std::uint64_t order);
+Bytes row_key(char tag, ChatId chat, std::uint64_t order);
 Bytes session_row_key(SessionKey key);
-Bytes message_row_key(UserId chat, std::uint64_t order);
-Bytes progress_row_key(UserId chat, std::uint64_t order);
+Bytes message_row_key(ChatId chat, std::uint64_t order);
+Bytes progress_row_key(ChatId chat, std::uint64_t order);
 
-inline constexpr std::size_t kMessageKey = 24;  // octets of a message's key; Progress has one more
+inline constexpr std::size_t kMessageKey =
+    kChatKey + 8;  // octets of a message's key; Progress has one more
 
 }  // namespace godwit::client

@@ -14,6 +14,33 @@ namespace godwit::client {
 
 using RequestId = std::uint64_t;
 
+// Whom a chat is with: a person, or a group. The kind is part of the key, so that a group whose id
+// was made equal to somebody's cannot take that chat's place.
+struct ChatId {
+  enum class Kind : std::uint8_t { kNone = 0, kPerson = 1, kGroup = 2 };
+  Kind kind = Kind::kNone;
+  ByteArray<16> octets{};
+
+  ChatId() = default;
+  ChatId(UserId user) : kind(user.is_nil() ? Kind::kNone : Kind::kPerson), octets(user.octets) {}
+  ChatId(GroupId group) : kind(group.is_nil() ? Kind::kNone : Kind::kGroup), octets(group.octets) {}
+  auto operator<=>(const ChatId&) const = default;
+  bool is_nil() const { return kind == Kind::kNone; }
+  bool is_group() const { return kind == Kind::kGroup; }
+  // The person; nil when it is a group.
+  UserId user() const { return kind == Kind::kPerson ? UserId{octets} : UserId{}; }
+  GroupId group() const { return is_group() ? GroupId{octets} : GroupId{}; }
+  static void fields(auto& m, auto& field) {
+    field(1, m.kind);
+    field(2, m.octets);
+  }
+};
+// kind || octets: how a chat begins its rows' keys.
+inline constexpr std::size_t kChatKey = 17;
+Bytes chat_key(ChatId chat);
+// The chat of a key that begins with one; nil when it does not.
+ChatId chat_of(ByteView key);
+
 struct Profile {
   std::string phone;  // E.164
   UserId user;
@@ -55,8 +82,9 @@ std::string_view status_name(Status status);  // "queued" "sent" "delivered" "re
 // A message of the history, as stored.
 struct Message {
   MessageId id;
-  UserId chat;        // the other person
-  std::string phone;  // theirs
+  ChatId chat;
+  UserId from;        // who wrote it; nil: this account
+  std::string phone;  // of the other person; in a group, of the writer
   Direction direction = Direction::kIn;
   Status status = Status::kQueued;
   Instant composed;   // the sender's clock
@@ -75,6 +103,7 @@ struct Message {
     field(8, m.text, limits::kMaxText);
     field(9, m.failure, 256);
     field(10, m.late);
+    field(11, m.from);
   }
 };
 
@@ -96,7 +125,8 @@ struct MessageReceived {
 // One of my messages advanced: accepted by the server, or a receipt of `from` came.
 struct StatusChanged {
   MessageId id;
-  UserId chat;
+  ChatId chat;
+  UserId from;  // whose receipt it was; nil: the server's answer
   std::string phone;
   Status status{};
   std::string failure;  // kFailed only
@@ -116,12 +146,13 @@ struct Failed {
 };
 // Somebody's identity key is another one than before: a new phone, or somebody in between.
 struct IdentityChanged {
-  UserId chat;
+  UserId user;
   std::string phone;
 };
-// Somebody composes a message to me, or stopped. Unsaid after limits::kTypingFades.
+// Somebody composes in this chat, or stopped. Unsaid after limits::kTypingFades.
 struct TypingChanged {
-  UserId chat;
+  ChatId chat;
+  UserId from;
   std::string phone;
   bool active = false;
 };

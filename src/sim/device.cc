@@ -368,10 +368,9 @@ std::vector<client::Message> Device::history() {
   std::vector<client::Message> all;
   const auto rows = disk_.rows().scan({client::Engine::partition(), ports::Space::kMessage});
   if (!rows) return all;
-  UserId before;
+  client::ChatId before;
   for (const ports::Row& row : *rows) {
-    if (row.key.size() < before.octets.size()) continue;
-    const UserId chat{*to_array<16>(ByteView(row.key).first(16))};
+    const client::ChatId chat = client::chat_of(row.key);
     if (chat == before) continue;
     before = chat;
     std::vector<client::Message> messages;

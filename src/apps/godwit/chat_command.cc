@@ -35,7 +35,7 @@ void ChatCommand::tell_connection() {
   emit(object);
 }
 
-bool ChatCommand::is_here(const std::string& phone, UserId chat) const {
+bool ChatCommand::is_here(const std::string& phone, client::ChatId chat) const {
   return phone == options_.phone || (!chat_.is_nil() && chat == chat_);
 }
 
@@ -52,7 +52,7 @@ void ChatCommand::on_event(const client::Event& event) {
     if (!change->failure.empty()) object["failure"] = change->failure;
     emit(object);
   } else if (const auto* identity = std::get_if<client::IdentityChanged>(&event)) {
-    if (is_here(identity->phone, identity->chat)) emit({{"type", "identity"}, {"changed", true}});
+    if (is_here(identity->phone, identity->user)) emit({{"type", "identity"}, {"changed", true}});
   } else if (std::holds_alternative<client::ConnectionChanged>(event)) {
     tell_connection();
   }

@@ -30,9 +30,9 @@ class ChatCommand final : public Command {
   void send(const std::string& text);
   void older();
   void mark_read();
-  bool is_here(const std::string& phone, UserId chat) const;
+  bool is_here(const std::string& phone, client::ChatId chat) const;
 
-  UserId chat_;        // nil until the contact is known
+  client::ChatId chat_;        // nil until the contact is known
   Bytes before_;       // where the page before the oldest one told ends
   bool begun_ = false;
   bool more_ = false;  // there is such a page

@@ -138,8 +138,9 @@ std::string grouped(std::uint64_t number) {
   return text;
 }
 
-std::string who(const std::string& phone, UserId user) {
-  return phone.empty() ? "user:" + to_hex(user.view()) : phone;
+std::string who(const std::string& phone, client::ChatId chat) {
+  if (chat.is_group()) return "group:" + to_hex(chat.octets);
+  return phone.empty() ? "user:" + to_hex(chat.octets) : phone;
 }
 
 std::string id_text(const MessageId& id) { return to_hex(id.view()); }
@@ -156,9 +157,12 @@ std::string_view tick(client::Status status) {
 }
 
 Json message_json(const client::Message& message) {
-  const std::string chat = who(message.phone, message.chat);
-  return {{"type", "message"}, {"id", id_text(message.id)},           {"from", chat},
-          {"chat", chat},      {"timestamp_ms", message.composed.ms}, {"text", message.text}};
+  return {{"type", "message"},
+          {"id", id_text(message.id)},
+          {"from", who(message.phone, message.from)},
+          {"chat", who(message.phone, message.chat)},
+          {"timestamp_ms", message.composed.ms},
+          {"text", message.text}};
 }
 
 Json history_json(const client::Message& message) {
@@ -178,7 +182,7 @@ Json receipt_json(const client::StatusChanged& change) {
   return {{"type", "receipt"},
           {"for", id_text(change.id)},
           {"status", client::status_name(change.status)},
-          {"from", who(change.phone, change.chat)}};
+          {"from", who(change.phone, change.from)}};
 }
 
 Json error_json(std::string_view code, std::string_view text) {

@@ -39,8 +39,8 @@ std::string clock_time(Instant at);             // "14:05"
 // 1234567 -> "1,234,567"
 std::string grouped(std::uint64_t number);
 
-// The E.164 number of a chat, or "user:<hex>" while it is unknown.
-std::string who(const std::string& phone, UserId user);
+// The E.164 number of a person, or "user:<hex>" while it is unknown; "group:<hex>".
+std::string who(const std::string& phone, client::ChatId chat);
 std::string id_text(const MessageId& id);
 
 // "·" queued, "✓" sent, "✓✓" delivered and read, "✗" failed.

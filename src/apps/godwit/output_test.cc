@@ -64,7 +64,7 @@ TEST(JsonLine, MessagesAndReceiptsHaveExactlyTheirFields) {
             "{\"type\":\"message\",\"id\":\"ab000000000000000000000000000000\","
             "\"from\":\"+33612345678\",\"chat\":\"+33612345678\","
             "\"timestamp_ms\":1700000000123,\"text\":\"hi \\\"you\\\"\"}\n");
-  client::StatusChanged change{message.id, {}, "+33687654321", client::Status::kRead, ""};
+  client::StatusChanged change{message.id, {}, {}, "+33687654321", client::Status::kRead, ""};
   EXPECT_EQ(json_line(receipt_json(change)),
             "{\"type\":\"receipt\",\"for\":\"ab000000000000000000000000000000\","
             "\"status\":\"read\",\"from\":\"+33687654321\"}\n");

@@ -73,7 +73,7 @@ void ReceiveCommand::print(const Unshown::Entry& entry) {
     line(tty ? printable(message.text, true) : message.text);
   } else {
     const std::string time = short_time(message.composed, now());
-    const std::string from = who(message.phone, message.chat);
+    const std::string from = who(message.phone, message.from);
     line(paint(Ink::kDim, time, color()) + "  " + paint(Ink::kCyan, from, color()) + "  " +
          indented(printable(message.text, true), time.size() + 2 + from.size() + 2));
   }
@@ -91,7 +91,7 @@ void ReceiveCommand::print(const client::StatusChanged& change) {
          paint(read ? Ink::kBlue : Ink::kDim,
                std::string(tick(change.status)) + " " +
                    std::string(client::status_name(change.status)) + " by " +
-                   who(change.phone, change.chat),
+                   who(change.phone, change.from),
                color()));
   }
 }
@@ -104,7 +104,7 @@ void ReceiveCommand::on_event(const client::Event& event) {
   } else if (const auto* change = std::get_if<client::StatusChanged>(&event)) {
     if (ending_ < 0) print(*change);
   } else if (const auto* identity = std::get_if<client::IdentityChanged>(&event)) {
-    note("The keys of " + who(identity->phone, identity->chat) +
+    note("The keys of " + who(identity->phone, identity->user) +
          " changed: a new phone, or somebody in between (godwit verify).");
   } else if (std::holds_alternative<client::ConnectionChanged>(event)) {
     if (drains()) wait_for_quiet();

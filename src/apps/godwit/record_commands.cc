@@ -17,8 +17,8 @@ std::string unknown_contact(const std::string& phone) {
 }
 
 // The chat after this one, in key order; empty when there is none.
-Bytes next_chat(UserId chat) {
-  Bytes key = to_bytes(chat.view());
+Bytes next_chat(client::ChatId chat) {
+  Bytes key = client::chat_key(chat);
   while (!key.empty() && key.back() == 0xFF) key.pop_back();
   if (!key.empty()) ++key.back();
   return key;
@@ -76,7 +76,7 @@ void HistoryCommand::print(const client::Message& message) {
     line(paint(Ink::kDim, "── " + day + " ──", color()));
   }
   const bool out = message.direction == client::Direction::kOut;
-  const std::string from = out ? "you" : who(message.phone, message.chat);
+  const std::string from = out ? "you" : who(message.phone, message.from);
   std::string text;
   for (const char c : printable(message.text, true)) {
     text += c;
@@ -99,9 +99,8 @@ Result<std::vector<client::Message>> newest_messages(ports::Store& store) {
     const auto rows =
         store.scan({client::Engine::partition(), ports::Space::kMessage, first, {}, 1});
     if (!rows) return fail(rows.error());
-    if (rows->empty() || rows->front().key.size() < 16) break;
-    UserId chat;
-    std::copy_n(rows->front().key.begin(), chat.octets.size(), chat.octets.begin());
+    if (rows->empty() || client::chat_of(rows->front().key).is_nil()) break;
+    const client::ChatId chat = client::chat_of(rows->front().key);
     auto page = client::read_history(store, chat, {}, 1);
     if (!page) return fail(page.error());
     if (!page->messages.empty()) newest.push_back(std::move(page->messages.back()));
@@ -129,7 +128,7 @@ void ContactsCommand::print(const client::Message& last, const client::Contact* 
   if (options_.json) {
     emit({{"type", "contact"},
           {"phone", last.phone},
-          {"user", to_hex(last.chat.view())},
+          {"user", to_hex(last.chat.octets)},
           {"verified", verified},
           {"last_ms", last.composed.ms}});
     return;

@@ -18,7 +18,7 @@ class HistoryCommand final : public Command {
   void pump();
   void print(const client::Message& message);
 
-  UserId chat_;
+  client::ChatId chat_;
   std::vector<Bytes> pages_;  // where each page ends, the oldest last
   std::size_t skip_ = 0;      // messages of the oldest page beyond --limit
   std::string day_;

@@ -9,17 +9,17 @@ namespace {
 
 constexpr std::string_view kPartition = "cli";
 constexpr std::string_view kShown = "shown";
-constexpr std::size_t kMessageKey = 24;  // chat || order; longer keys are changes of status
+constexpr std::size_t kMessageKey = client::kChatKey + 8;  // longer: changes of status
 
-Bytes key_of(UserId chat, std::uint64_t order) {
-  Bytes key = to_bytes(chat.view());
+Bytes key_of(client::ChatId chat, std::uint64_t order) {
+  Bytes key = client::chat_key(chat);
   put_be64(key, order);
   return key;
 }
 
 // The key after every message of the chat; empty when there is none.
-Bytes after(UserId chat) {
-  Bytes key = to_bytes(chat.view());
+Bytes after(client::ChatId chat) {
+  Bytes key = client::chat_key(chat);
   while (!key.empty() && key.back() == 0xFF) key.pop_back();
   if (!key.empty()) ++key.back();
   return key;
@@ -34,8 +34,8 @@ Result<void> Unshown::find_chats() {
         store_.scan({client::Engine::partition(), ports::Space::kMessage, first, {}, 1});
     if (!rows) return fail(rows.error());
     if (rows->empty() || rows->front().key.size() < kMessageKey) return {};
-    UserId chat;
-    std::copy_n(rows->front().key.begin(), chat.octets.size(), chat.octets.begin());
+    const client::ChatId chat = client::chat_of(rows->front().key);
+    if (chat.is_nil()) return {};
     chats_.insert(chat);
     first = after(chat);
     if (first.empty()) return {};
@@ -56,8 +56,8 @@ Result<std::vector<Unshown::Entry>> Unshown::next() {
   std::vector<Entry> entries;
   while (!chats_.empty() && entries.empty()) {
     std::uint64_t whole_up_to = UINT64_MAX;  // beyond it, a chat's page was cut
-    std::set<UserId> more;
-    for (const UserId chat : chats_) {
+    std::set<client::ChatId> more;
+    for (const client::ChatId chat : chats_) {
       const auto rows = store_.scan({client::Engine::partition(), ports::Space::kMessage,
                                      key_of(chat, cursor_ + 1), after(chat), kPage});
       if (!rows) return fail(rows.error());
@@ -66,10 +66,12 @@ Result<std::vector<Unshown::Entry>> Unshown::next() {
         auto message = decode<client::Message>(row.value);
         if (!message) return fail(message.error());
         if (message->direction != client::Direction::kIn) continue;
-        entries.push_back({get_be64(ByteView(row.key).subspan(16)), std::move(*message)});
+        entries.push_back(
+            {get_be64(ByteView(row.key).subspan(client::kChatKey)), std::move(*message)});
       }
       if (rows->size() == kPage) {
-        whole_up_to = std::min(whole_up_to, get_be64(ByteView(rows->back().key).subspan(16, 8)));
+        whole_up_to = std::min(whole_up_to,
+                               get_be64(ByteView(rows->back().key).subspan(client::kChatKey, 8)));
         more.insert(chat);
       }
     }

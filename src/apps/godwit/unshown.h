@@ -24,7 +24,7 @@ class Unshown {
   explicit Unshown(ports::Store& store) : store_(store) {}
 
   // A message came in this chat.
-  void note(UserId chat) { chats_.insert(chat); }
+  void note(client::ChatId chat) { chats_.insert(chat); }
   // The next messages after those returned before; at most kPage, fewer when there are no more.
   Result<std::vector<Entry>> next();
   // Everything up to this order was shown: durable when it returns.
@@ -44,7 +44,7 @@ class Unshown {
   ports::Store& store_;
   bool loaded_ = false;
   std::uint64_t cursor_ = 0;  // the last order handed out
-  std::set<UserId> chats_;    // that may have messages after the cursor
+  std::set<client::ChatId> chats_;    // that may have messages after the cursor
   std::deque<const void*> readers_;
 };
 

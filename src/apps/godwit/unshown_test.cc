@@ -20,9 +20,10 @@ class UnshownTest : public testing::Test {
            client::Direction direction = client::Direction::kIn) {
     client::Message message;
     message.chat = user(chat);
+    message.from = user(chat);
     message.direction = direction;
     message.text = std::to_string(order);
-    Bytes key = to_bytes(message.chat.view());
+    Bytes key = client::chat_key(message.chat);
     put_be64(key, order);
     ports::Batch batch{client::Engine::partition(), {}};
     batch.put(ports::Space::kMessage, key, encode(message));
