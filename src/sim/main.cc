@@ -1,8 +1,9 @@
 // sim: lives of seeds, and scenarios, on the command line. The one file of src/sim that prints.
 //
 //   sim --seeds A..B [--jobs N] [--json] [--hash] [--keep-going]
-//   sim --deliveries N [--seeds A..]   as many seeds as it takes to deliver N envelopes
-//   sim --seeds S --trace
+//   sim --seeds A..B --long ...        hours of conversation a life, instead of minutes
+//   sim --deliveries N [--seeds A..B]  as many long lives as it takes to deliver N envelopes
+//   sim --seeds S [--long] --trace
 //   sim --scenario FILE [--trace] | --parse FILE
 #include <algorithm>
 #include <charconv>
@@ -27,7 +28,7 @@ using namespace godwit::sim;
 
 struct Options {
   std::uint64_t first = 1;
-  std::uint64_t last = 200;
+  std::uint64_t last = 0;  // 0: as many as `deliveries` takes, or 200
   std::uint64_t deliveries = 0;  // 0: all the seeds
   std::uint32_t jobs = 2;
   std::string scenario;
@@ -36,6 +37,7 @@ struct Options {
   bool json = false;
   bool hash = false;
   bool keep_going = false;
+  Length length = Length::kShort;
 };
 
 // What one job has found out so far; plain, so that it fits through a pipe.
@@ -79,8 +81,8 @@ void add(Tally& sum, const Tally& one) {
   }
 }
 
-Tally live(std::uint64_t seed) {
-  World world(seed);
+Tally live(std::uint64_t seed, Length length) {
+  World world(seed, {}, length);
   const Outcome outcome = world.run();
   Tally tally;
   tally.statistics = outcome.statistics;
@@ -103,7 +105,7 @@ double elapsed(std::chrono::steady_clock::time_point since) {
 Tally live_all(const Options& options) {
   Tally sum;
   for (std::uint64_t seed = options.first; seed <= options.last; ++seed) {
-    add(sum, live(seed));
+    add(sum, live(seed, options.length));
     if (sum.failures != 0 && !options.keep_going) break;
   }
   return sum;
@@ -124,7 +126,7 @@ void progress(const Tally& sum, double seconds) {
   Tally part;
   std::uint64_t delivered = 0;
   for (std::uint64_t seed = options.first + job; seed <= options.last; seed += options.jobs) {
-    const Tally one = live(seed);
+    const Tally one = live(seed, options.length);
     add(part, one);
     delivered += one.statistics.deliveries;
     const bool failed = part.failures != 0 && !options.keep_going;
@@ -173,16 +175,17 @@ Tally live_all(const Options& options) {
 
 #endif
 
-int trace_seed(std::uint64_t seed, std::size_t lines) {
+int trace_seed(std::uint64_t seed, Length length, std::size_t lines) {
   std::deque<std::string> last;
-  World world(seed, [&](const std::string& line) {
+  const auto print = [&](const std::string& line) {
     if (lines == 0) {
       std::printf("%s\n", line.c_str());
       return;
     }
     last.push_back(line);
     if (last.size() > lines) last.pop_front();
-  });
+  };
+  World world(seed, print, length);
   const Outcome outcome = world.run();
   for (const std::string& line : last) std::printf("  %s\n", line.c_str());
   if (!outcome.violation) return 0;
@@ -276,6 +279,7 @@ std::optional<Options> parse(int argc, char** argv) {
     else if (flag == "--json") options.json = true;
     else if (flag == "--hash") options.hash = true;
     else if (flag == "--keep-going") options.keep_going = true;
+    else if (flag == "--long") options.length = Length::kLong;
     else if (value.empty()) return std::nullopt;
     else if (++i; flag == "--scenario") options.scenario = value;
     else if (flag == "--parse") options.parse = value;
@@ -284,7 +288,8 @@ std::optional<Options> parse(int argc, char** argv) {
     else if (flag != "--seeds" || !parse_seeds(value, options)) return std::nullopt;
   }
   if (options.jobs == 0) return std::nullopt;
-  if (options.deliveries != 0) options.last = UINT64_MAX - options.jobs;
+  if (options.deliveries != 0) options.length = Length::kLong;
+  if (options.last == 0) options.last = options.deliveries != 0 ? UINT64_MAX - options.jobs : 200;
   return options;
 }
 
@@ -294,8 +299,9 @@ int main(int argc, char** argv) {
   const auto options = parse(argc, argv);
   if (!options) {
     std::fprintf(stderr,
-                 "usage: sim --seeds A..B [--jobs N] [--json] [--hash] [--keep-going] [--trace]\n"
-                 "       sim --deliveries N [--jobs N] [--json]\n"
+                 "usage: sim --seeds A..B [--long] [--jobs N] [--json] [--hash] [--keep-going] "
+                 "[--trace]\n"
+                 "       sim --deliveries N [--seeds A..B] [--jobs N] [--json]\n"
                  "       sim --scenario FILE [--trace]\n"
                  "       sim --parse FILE\n");
     return 2;
@@ -307,7 +313,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (!options->scenario.empty()) return play(*options);
-  if (options->trace) return trace_seed(options->first, 0);
+  if (options->trace) return trace_seed(options->first, options->length, 0);
 
   const auto begin = std::chrono::steady_clock::now();
   const Tally sum = live_all(*options);
@@ -315,9 +321,10 @@ int main(int argc, char** argv) {
   if (sum.failures == 0) return 0;
   if (sum.failed_seed != 0) {
     std::printf("the last lines of seed %llu:\n", static_cast<unsigned long long>(sum.failed_seed));
-    trace_seed(sum.failed_seed, 40);
-    std::printf("replay: sim --seeds %llu --trace\n",
-                static_cast<unsigned long long>(sum.failed_seed));
+    trace_seed(sum.failed_seed, options->length, 40);
+    std::printf("replay: sim --seeds %llu%s --trace\n",
+                static_cast<unsigned long long>(sum.failed_seed),
+                options->length == Length::kLong ? " --long" : "");
   } else {
     std::printf("%s: %s\n", sum.checker, sum.what);
   }

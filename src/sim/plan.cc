@@ -30,11 +30,22 @@ void draw_size(Plan& plan, Entropy& entropy) {
   }
 }
 
+// Up to five people talk for one to three hours; faults and injuries come as often as in a short
+// life.
+void lengthen(Plan& plan, Entropy& entropy) {
+  plan.people = static_cast<std::uint32_t>(between(entropy, 2, 5));
+  plan.busy = between(entropy, hours(1), hours(3));
+  plan.texts = plan.people * static_cast<std::uint32_t>(plan.busy.ms / 5000);
+  plan.longest_burst = 40;
+  plan.longest_text = 4000;
+}
+
 }  // namespace
 
-Plan Plan::draw(Entropy& entropy) {
+Plan Plan::draw(Entropy& entropy, Length length) {
   Plan plan;
   draw_size(plan, entropy);
+  if (length == Length::kLong) lengthen(plan, entropy);
   plan.between_faults = between(entropy, seconds(4), seconds(60));
   // One life in ten is calm: what fails there is not a matter of faults.
   const bool calm = chance(entropy, 100);

@@ -5,7 +5,8 @@
 
 namespace godwit::sim {
 
-World::World(std::uint64_t seed, Trace::Print print) : life_(seed, std::move(print)) {
+World::World(std::uint64_t seed, Trace::Print print, Length length)
+    : life_(seed, std::move(print)), length_(length) {
   life_.took_over = [this](DeviceIndex person) {
     for (const auto& each : people_) each->audit();  // what is forgiven must be known
     life_.checkers.never_lost.replaced(person);
@@ -48,7 +49,7 @@ bool World::await(Duration limit, const std::function<bool()>& done) {
 }
 
 Outcome World::run() {
-  plan_ = Plan::draw(life_.luck);
+  plan_ = Plan::draw(life_.luck, length_);
   begin(plan_.shards);
   for (std::uint32_t i = 0; i < plan_.people; ++i) {
     Device& device = add_person("+33612345" + std::to_string(100 + i));

@@ -23,7 +23,7 @@ struct Outcome {
 
 class World {
  public:
-  explicit World(std::uint64_t seed, Trace::Print print = {});
+  explicit World(std::uint64_t seed, Trace::Print print = {}, Length length = Length::kShort);
   ~World();
 
   Outcome run();
@@ -61,6 +61,7 @@ class World {
   std::string unsettled();
 
   Life life_;
+  const Length length_;
   Plan plan_;
   std::unique_ptr<Node> node_;
   std::vector<std::unique_ptr<Device>> people_;

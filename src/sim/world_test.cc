@@ -22,6 +22,22 @@ TEST(WorldTest, ManyLivesKeepEveryPromise) {
   EXPECT_GT(sum.faults, 300u);
 }
 
+TEST(WorldTest, LongLivesKeepEveryPromise) {
+  Statistics sum;
+  for (const std::uint64_t seed : {5, 10}) {
+    World world(seed, {}, Length::kLong);
+    const Outcome outcome = world.run();
+    ASSERT_FALSE(outcome.violation)
+        << "seed " << seed << ": " << outcome.violation->checker << ": " << outcome.violation->what;
+    sum.deliveries += outcome.statistics.deliveries;
+    sum.injuries += outcome.statistics.injuries;
+    sum.requested += outcome.statistics.requested;
+  }
+  EXPECT_GT(sum.deliveries, 5000u);
+  EXPECT_GT(sum.injuries, 100u);
+  EXPECT_GT(sum.requested, 100u);
+}
+
 TEST(WorldTest, OneSeedIsOneLife) {
   for (std::uint64_t seed = 1000; seed < 1010; ++seed) {
     std::uint64_t lines = 0;
