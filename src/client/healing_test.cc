@@ -320,6 +320,21 @@ TEST_F(Healed, ARestoredReceiverMakesNewPrekeys) {
   bob.expect_live_equals_stored();
 }
 
+TEST_F(Healed, AReceiverRestoredTwiceFromOneBackupIsStillRead) {
+  talk();
+  const Backup backup = back_up(bob);
+  std::set<std::uint32_t> ids;
+  for (const std::string text : {"once", "twice", "thrice"}) {
+    restore(bob, backup);
+    lose(alice, ports::Space::kSession);
+    if (ids.empty()) world.account(kBob).one_time_prekeys.front().id += 1000;  // one it never had
+    alice.send(kBob, text);
+    world.pass(minutes(30));
+    EXPECT_EQ(bob.history(kAlice).back(), text);
+    EXPECT_TRUE(ids.insert(world.account(kBob).one_time_prekeys.front().id).second) << text;
+  }
+}
+
 // The one that confirmed it has forgotten, and so has the one that was told.
 TEST_F(Healed, ALostConfirmationIsGivenAgain) {
   talk();

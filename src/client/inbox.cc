@@ -147,7 +147,11 @@ std::optional<Content> Inbox::open(const proto::Envelope& envelope, bool& readab
     }
     ++parts_.counters.undecryptable;
     readable = false;
-    if (opened.error().code == Code::kNotFound) parts_.keyring.doubt(turn.env.now);
+    const bool starts = *type == e2e::MessageType::kPrekey;
+    const Code code = opened.error().code;
+    if (code == Code::kNotFound || (starts && code == Code::kCorrupt)) {
+      parts_.keyring.doubt(turn.env.now);
+    }
     return std::nullopt;
   }
   auto content = open_content(opened->plaintext);

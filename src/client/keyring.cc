@@ -8,7 +8,9 @@ namespace {
 using ports::Space;
 
 constexpr std::uint32_t kLastKeyId = (1u << 24) - 1;
-constexpr std::uint32_t kSkipped = 4096;  // ids, by a device that lost count: more than a year's
+// Ids that are left out by a device that lost count: more than a year's, and then some at random.
+constexpr std::uint32_t kSkipped = 4096;
+constexpr std::uint32_t kSkippedAtMost = 65536;
 
 proto::OneTimePrekey public_half(const e2e::OneTimePrekey& key) {
   return {key.id.value, to_bytes(key.public_key().wire())};
@@ -71,7 +73,7 @@ Keyring::Offer Keyring::registration() const {
 
 std::optional<proto::UploadPrekeys> Keyring::top_up(const proto::PrekeyStock& left, Turn& turn) {
   proto::UploadPrekeys upload{.replace = std::exchange(doubted_, false)};
-  if (upload.replace) skip_ids();
+  if (upload.replace) skip_ids(turn.env.entropy);
   if (upload.replace || rotation_due() <= turn.env.now) make_signed(turn);
   const Signed& present = signed_.rbegin()->second;
   if (!present.uploaded) {
@@ -102,16 +104,19 @@ void Keyring::doubt(Instant now) {
                 [&](Instant at) { return now < at || at + limits::kHealingWindow <= now; });
   const std::uint32_t last =
       std::max({counters_.next_signed, counters_.next_one_time, counters_.next_kyber});
-  if (renewals_.size() >= limits::kPrekeyRenewals || last + kSkipped > kLastKeyId) return;
+  if (renewals_.size() >= limits::kPrekeyRenewals || last + kSkippedAtMost > kLastKeyId) return;
   renewals_.push_back(now);
   doubted_ = true;
 }
 
-// Ids that were used after the backup are not used again: servers ignore what they have seen.
-void Keyring::skip_ids() {
-  counters_.next_signed += kSkipped;
-  counters_.next_one_time += kSkipped;
-  counters_.next_kyber += kSkipped;
+// Ids that were used after the backup are not used again: servers ignore what they have seen. Whoever
+// is restored twice from one backup skips by another number the second time, or the same ids would
+// name other keys.
+void Keyring::skip_ids(Entropy& entropy) {
+  const auto by = kSkipped + static_cast<std::uint32_t>(entropy.below(kSkippedAtMost - kSkipped));
+  counters_.next_signed += by;
+  counters_.next_one_time += by;
+  counters_.next_kyber += by;
 }
 
 Instant Keyring::rotation_due() const {

@@ -35,8 +35,8 @@ class Keyring final : public e2e::LocalPrekeys {
   std::optional<proto::UploadPrekeys> top_up(const proto::PrekeyStock& left, Turn& turn);
   // The server has the present signed prekeys.
   void on_uploaded(Turn& turn);
-  // Somebody used a key that this device does not have: if it was restored from a backup, it has
-  // lost them all. The next top_up() makes new ones, for limits::kPrekeyRenewals times an hour.
+  // Somebody used a key that this device does not have, or has another one of that name: if it was
+  // restored from a backup, it has lost them all. The next top_up() makes new ones, for limits::kPrekeyRenewals times an hour.
   void doubt(Instant now);
   bool doubted() const { return doubted_; }
   // When top_up() has something to do even if no one-time prekeys are missing.
@@ -62,7 +62,7 @@ class Keyring final : public e2e::LocalPrekeys {
     Bytes row() const;
   };
 
-  void skip_ids();
+  void skip_ids(Entropy& entropy);
   void make_signed(Turn& turn);
   std::vector<proto::OneTimePrekey> make_one_time(Turn& turn);
   std::vector<proto::KemPrekey> make_kyber(Turn& turn);
