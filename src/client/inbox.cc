@@ -149,9 +149,8 @@ std::optional<Content> Inbox::open(const proto::Envelope& envelope, bool& readab
     readable = false;
     const bool starts = *type == e2e::MessageType::kPrekey;
     const Code code = opened.error().code;
-    if (code == Code::kNotFound || (starts && code == Code::kCorrupt)) {
-      parts_.keyring.doubt(turn.env.now);
-    }
+    if (code == Code::kNotFound) parts_.keyring.doubt(turn.env.now, limits::kPrekeyRenewals);
+    if (starts && code == Code::kCorrupt) parts_.keyring.doubt(turn.env.now, 1);
     return std::nullopt;
   }
   auto content = open_content(opened->plaintext);

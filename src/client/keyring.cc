@@ -99,19 +99,19 @@ void Keyring::on_uploaded(Turn& turn) {
   turn.put(Space::kProfile, row_key('S', present.key.id.value), present.row());
 }
 
-void Keyring::doubt(Instant now) {
+void Keyring::doubt(Instant now, std::size_t most) {
   std::erase_if(renewals_,
                 [&](Instant at) { return now < at || at + limits::kHealingWindow <= now; });
   const std::uint32_t last =
       std::max({counters_.next_signed, counters_.next_one_time, counters_.next_kyber});
-  if (renewals_.size() >= limits::kPrekeyRenewals || last + kSkippedAtMost > kLastKeyId) return;
+  if (renewals_.size() >= most || last + kSkippedAtMost > kLastKeyId) return;
   renewals_.push_back(now);
   doubted_ = true;
 }
 
-// Ids that were used after the backup are not used again: servers ignore what they have seen. Whoever
-// is restored twice from one backup skips by another number the second time, or the same ids would
-// name other keys.
+// Ids that were used after the backup are not used again: servers ignore what they have seen.
+// Whoever is restored twice from one backup skips by another number the second time, or the same
+// ids would name other keys.
 void Keyring::skip_ids(Entropy& entropy) {
   const auto by = kSkipped + static_cast<std::uint32_t>(entropy.below(kSkippedAtMost - kSkipped));
   counters_.next_signed += by;

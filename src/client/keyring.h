@@ -36,8 +36,9 @@ class Keyring final : public e2e::LocalPrekeys {
   // The server has the present signed prekeys.
   void on_uploaded(Turn& turn);
   // Somebody used a key that this device does not have, or has another one of that name: if it was
-  // restored from a backup, it has lost them all. The next top_up() makes new ones, for limits::kPrekeyRenewals times an hour.
-  void doubt(Instant now);
+  // restored from a backup, it has lost them all. The next top_up() makes new ones, unless that
+  // happened `most` times in an hour: what may just have been damaged is a weaker reason.
+  void doubt(Instant now, std::size_t most);
   bool doubted() const { return doubted_; }
   // When top_up() has something to do even if no one-time prekeys are missing.
   Instant rotation_due() const;
