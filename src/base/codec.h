@@ -116,6 +116,9 @@ struct Encoder {
   void operator()(std::uint32_t number, const std::vector<T>& list, std::size_t) {
     for (const T& item : list) element(number, item);
   }
+  void operator()(std::uint32_t number, const std::vector<SharedBytes>& list, std::size_t) {
+    for (const SharedBytes& item : list) put_bytes_field(out, number, *item);
+  }
 
  private:
   void uint(std::uint32_t number, std::uint64_t value) {
@@ -170,7 +173,9 @@ struct Decoder {
       return;
     }
     T item{};
-    if constexpr (std::same_as<T, Bytes> || std::same_as<T, std::string>) {
+    if constexpr (std::same_as<T, SharedBytes>) {
+      if (octets(SIZE_MAX)) item = share(to_bytes(field.bytes));
+    } else if constexpr (std::same_as<T, Bytes> || std::same_as<T, std::string>) {
       if (octets(SIZE_MAX)) item.assign(field.bytes.begin(), field.bytes.end());
     } else {
       status = scalar(item);

@@ -30,6 +30,27 @@ inline constexpr std::size_t kMailboxEnvelopes = 20000;  // a month of 650 a day
 inline constexpr std::size_t kMailboxBytes = 64 * 1024 * 1024;  // per device, on disk
 inline constexpr Duration kMailboxRetention = days(30);
 
+// ---- groups
+inline constexpr std::size_t kGroupMembers = 1024;  // each costs the others a session
+inline constexpr std::size_t kGroupPending = 256;   // who wait to be let in
+inline constexpr std::size_t kMaxGroupInfo = 16 * 1024;  // sealed: name, description, a thumbnail
+inline constexpr std::size_t kMaxGroupState =
+    128 * 1024;  // 1,024 members of 60 octets, and the rest
+inline constexpr std::size_t kMaxTransition = kMaxCiphertext;  // travels as one
+inline constexpr std::size_t kGroupHistory = 2048;  // changes kept for members who were away ...
+inline constexpr std::size_t kGroupHistoryPage = 64;  // ... handed out so many at a time ...
+inline constexpr std::size_t kGroupHistoryBytes = 256 * 1024;  // ... or so much
+inline constexpr std::size_t kFanouts = 1024;  // accepted by one group and not with all members ...
+inline constexpr std::size_t kFanoutBytes = 16 * 1024 * 1024;  // ... in octets; then: kFull
+inline constexpr std::size_t kFanoutsAtOnce = 256;  // members served at a time: bounds the bus
+inline constexpr std::size_t kFanoutBatch = 32;  // envelopes in one message to an account ...
+inline constexpr std::size_t kFanoutBatchBytes = 256 * 1024;  // ... and their octets
+inline constexpr Duration kFanoutRetry =
+    seconds(4);  // an account that did not answer is asked again
+inline constexpr Duration kFanoutFull =
+    minutes(1);  // a full mailbox is given this long to empty ...
+inline constexpr std::uint32_t kFanoutTries = 10;  // ... so often; then the member asks the sender
+
 // ---- rows (ports/store.h)
 inline constexpr std::size_t kMaxPartition = 128;  // a kind and a few ids
 inline constexpr std::size_t kMaxKey = 1024;
@@ -45,7 +66,7 @@ inline constexpr std::size_t kCodeQueue = 1024;
 
 // ---- registration
 inline constexpr Duration kCodeLifetime = minutes(10);
-inline constexpr std::uint32_t kCodeAttempts = 5;   // 5 of 10^6 guesses per code
+inline constexpr std::uint32_t kCodeAttempts = 5;  // 5 of 10^6 guesses per code
 inline constexpr std::uint32_t kCodesPerWindow = 5;  // codes sent to one number ...
 inline constexpr Duration kCodeWindow = minutes(10);  // ... within this time
 

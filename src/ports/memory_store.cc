@@ -42,6 +42,7 @@ std::pair<MemoryStore::Rows::iterator, MemoryStore::Rows::iterator> MemoryStore:
 }
 
 Result<std::vector<Row>> MemoryStore::scan(const Scan& scan) {
+  if (scan.partitions) return partitions(scan);
   std::vector<Row> found;
   auto [from, to] = range(scan.space, scan.partition, scan.first, scan.end);
   while (from != to && found.size() < scan.limit) {
@@ -50,6 +51,18 @@ Result<std::vector<Row>> MemoryStore::scan(const Scan& scan) {
     if (value.expires > now_) found.push_back({place.key, value.octets, value.expires});
     if (scan.reverse) to = at;
     else ++from;
+  }
+  return found;
+}
+
+std::vector<Row> MemoryStore::partitions(const Scan& scan) const {
+  std::vector<Row> found;
+  for (auto at = rows_.lower_bound({scan.space, scan.first, {}});
+       at != rows_.end() && at->first.space == scan.space && found.size() < scan.limit; ++at) {
+    const Bytes& partition = at->first.partition;
+    if (!scan.end.empty() && partition >= scan.end) break;
+    const bool seen = !found.empty() && found.back().key == partition;
+    if (!seen && at->second.expires > now_) found.push_back({partition, {}});
   }
   return found;
 }

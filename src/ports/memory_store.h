@@ -52,6 +52,7 @@ class MemoryStore final : public Store {
   std::pair<Rows::iterator, Rows::iterator> range(Space space, const Bytes& partition,
                                                   const Bytes& first, const Bytes& end);
   void apply(const Bytes& partition, const Mutation& mutation);
+  std::vector<Row> partitions(const Scan& scan) const;
 
   Rows rows_;
   Instant now_;

@@ -11,12 +11,15 @@ std::string_view space_name(Space space) {
     case Space::kAccount: return "account";
     case Space::kPrekey: return "prekey";
     case Space::kQueue: return "queue";
+    case Space::kGroup: return "group";
+    case Space::kFanout: return "fanout";
     case Space::kProfile: return "profile";
     case Space::kContact: return "contact";
     case Space::kSession: return "session";
     case Space::kOutbox: return "outbox";
     case Space::kMessage: return "message";
     case Space::kSetting: return "setting";
+    case Space::kChat: return "chat";
   }
   return "unknown";
 }

@@ -36,6 +36,8 @@ enum class Space : std::uint8_t {
   kAccount = 3,    // devices and their signed prekeys, cursors
   kPrekey = 4,     // one-time prekeys
   kQueue = 5,      // sealed envelopes
+  kGroup = 6,      // groups: their states, and how these came to be
+  kFanout = 7,     // what a group has accepted and its members do not have yet
   // client
   kProfile = 16,  // own registration and keys
   kContact = 17,  // people, their devices
@@ -43,12 +45,14 @@ enum class Space : std::uint8_t {
   kOutbox = 19,   // composed, not yet accepted by the server
   kMessage = 20,  // history
   kSetting = 21,
+  kChat = 22,  // groups as this device knows them
 };
-inline constexpr Space kServerSpaces[] = {Space::kMeta, Space::kDirectory, Space::kAccount,
-                                          Space::kPrekey, Space::kQueue};
+inline constexpr Space kServerSpaces[] = {Space::kMeta,   Space::kDirectory, Space::kAccount,
+                                          Space::kPrekey, Space::kQueue,     Space::kGroup,
+                                          Space::kFanout};
 inline constexpr Space kClientSpaces[] = {Space::kMeta,    Space::kProfile, Space::kContact,
                                           Space::kSession, Space::kOutbox,  Space::kMessage,
-                                          Space::kSetting};
+                                          Space::kSetting, Space::kChat};
 std::string_view space_name(Space space);  // lower case, stable: names a column family or table
 
 struct Row {
@@ -98,6 +102,10 @@ struct Scan {
   Bytes end;  // empty = to the end of the partition
   std::size_t limit = SIZE_MAX;
   bool reverse = false;  // newest first: the last `limit` rows of the range, descending
+  // Instead: the partitions from `first` to `end` that have rows in this space, each as a row's
+  // key. Walks over all of them: for spaces that are nearly empty. `partition` is ignored, order
+  // unsaid.
+  bool partitions = false;
 };
 
 enum class Durability : std::uint8_t {

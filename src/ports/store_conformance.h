@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -152,6 +153,30 @@ TEST_P(StoreConformance, EraseRangeStaysInItsPartitionAndSpace) {
   EXPECT_EQ(all_keys(), "");
   EXPECT_EQ(count(space_), 3U);
   EXPECT_EQ(count(other_), 1U);
+}
+
+TEST_P(StoreConformance, PartitionsAreListedOnceEach) {
+  const Bytes longer = {'a', 'l', 'i', 'c', 'e', 0};
+  for (const Bytes& partition : {to_bytes("bob"), longer, to_bytes("alice")}) {
+    for (const char* key : {"1", "2"}) put(partition, key, "v");
+  }
+  Batch elsewhere{to_bytes("carol"), {}};
+  elsewhere.put(other_, to_bytes("k"), to_bytes("v"));
+  elsewhere.put(space_, to_bytes("k"), to_bytes("v"), Instant{1});
+  write(elsewhere);
+  store_->set_now(Instant{1});
+  const auto listed = [&](Bytes first, Bytes end) {
+    std::set<Bytes> out;
+    Scan scan{{}, space_, std::move(first), std::move(end)};
+    scan.partitions = true;
+    const auto rows = store_->scan(scan);
+    EXPECT_TRUE(rows);
+    if (!rows) return out;
+    for (const Row& row : *rows) EXPECT_TRUE(out.insert(row.key).second);
+    return out;
+  };
+  EXPECT_EQ(listed({}, {}), (std::set<Bytes>{to_bytes("alice"), longer, to_bytes("bob")}));
+  EXPECT_EQ(listed(longer, to_bytes("bob")), (std::set<Bytes>{longer}));
 }
 
 TEST_P(StoreConformance, ErasingWhatIsNotThereIsNoError) {

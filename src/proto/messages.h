@@ -29,6 +29,9 @@ enum class Kind : std::uint8_t {
   kUploadPrekeys = 21,  // UploadPrekeys      (empty)
   kSubmit = 22,         // Submit             (empty): stored, or acknowledged by the device
   kPing = 23,           // Ping               (empty)
+  kChangeGroup = 24,    // ChangeGroup        (empty): it is the group's next state
+  kFetchGroup = 25,     // FetchGroup         GroupHistory
+  kSubmitGroup = 26,    // SubmitGroup        (empty): stored for every member
   // notices
   kAck = 48,         // client: Ack. Everything up to here is on this device's disk: erase it
   kHint = 49,        // client: Hint. Passed on to devices that are connected now; never stored
@@ -234,7 +237,13 @@ struct UploadPrekeys {
 // ---- messages
 
 // The outer type of a ciphertext (PROTOCOLS 2.7).
-enum class CiphertextType : std::uint8_t { kWhisper = 2, kPrekey = 3, kSenderKey = 7, kPlain = 8 };
+enum class CiphertextType : std::uint8_t {
+  kWhisper = 2,
+  kPrekey = 3,
+  kSenderKey = 7,
+  kPlain = 8,
+  kGroupChange = 9
+};
 
 // One ciphertext for one device.
 struct Parcel {
@@ -279,6 +288,66 @@ struct Hint {
   static void fields(auto& m, auto& field) {
     field(1, m.to);
     field(2, m.message);
+  }
+};
+
+// ---- groups (proto/group_state.h has their states and who may change them)
+
+// A SignedTransition that follows the group's present state. kConflict: it does not, any more;
+// kForbidden: the state does not allow it. The first one creates the group.
+struct ChangeGroup {
+  GroupId group;
+  Bytes transition;
+  static void fields(auto& m, auto& field) {
+    field(1, m.group);
+    field(2, m.transition, limits::kMaxTransition);
+  }
+};
+
+// How the group came from version `after` to what it is. Members get what they miss; from 0 on it
+// starts with the oldest state kept. Others get the head, to join by a link.
+struct FetchGroup {
+  GroupId group;
+  std::uint64_t after = 0;
+  static void fields(auto& m, auto& field) {
+    field(1, m.group);
+    field(2, m.after);
+  }
+};
+
+struct GroupHistory {
+  std::uint64_t version = 0;  // the present one
+  ByteArray<32> digest{};  // of the present state
+  Bytes base;  // a GroupState; only where the transitions after `after` are gone
+  std::vector<Bytes> transitions;  // the next ones, as signed; not all when there are many
+  static void fields(auto& m, auto& field) {
+    field(1, m.version);
+    field(2, m.digest);
+    field(3, m.base, limits::kMaxGroupState);
+    field(4, m.transitions, limits::kGroupHistoryPage);
+  }
+};
+
+// One ciphertext for every member's devices but the one that sends.
+struct GroupMessage {
+  EnvelopeId id;
+  Bytes ciphertext;
+  static void fields(auto& m, auto& field) {
+    field(1, m.id);
+    field(2, m.ciphertext, limits::kMaxCiphertext);
+  }
+};
+
+// As Submit: at most one under way per sender and group, accepted or refused as a whole. kConflict:
+// the group has another version by now: who is in it must be learned before anything is encrypted.
+struct SubmitGroup {
+  GroupId group;
+  std::uint64_t version = 0;
+  std::vector<GroupMessage> messages;
+  static void fields(auto& m, auto& field) {
+    field(1, m.group);
+    field(2, m.version);
+    field(3, m.messages, limits::kMaxBatchMessages);
   }
 };
 

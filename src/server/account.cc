@@ -32,10 +32,6 @@ void put_record(ports::Batch& commit, DeviceId device, const DeviceRecord& recor
   commit.put(Space::kAccount, {kDeviceRow, device.value}, encode(record));
 }
 
-void put_stock(ports::Batch& commit, DeviceId device, const Mailbox& mailbox) {
-  commit.put(Space::kAccount, {kStockRow, device.value}, encode(mailbox.stock()));
-}
-
 void put_kem_stock(ports::Batch& commit, DeviceId device, const KemPrekeys& prekeys) {
   commit.put(Space::kAccount, {kKemStockRow, device.value}, encode(prekeys.stock()));
 }
@@ -107,6 +103,10 @@ Account::Account(const EntityKey& user, const std::vector<std::vector<ports::Row
   }
 }
 
+void Account::store_stock(DeviceId id, const Device& device, ports::Batch& commit) {
+  commit.put(Space::kAccount, {kStockRow, id.value}, encode(device.mailbox.stock()));
+}
+
 ports::Batch Account::batch() const { return {to_bytes(user_), {}}; }
 
 Account::Loss Account::loss(Instant now) const {
@@ -154,6 +154,7 @@ void Account::handle(const Message& message, Env& env, Effects& out) {
     case Verb::kUploadPrekeys: return upload_prekeys(message, out);
     case Verb::kSubmit: return submit(message, env, out);
     case Verb::kHint: return hint(message, env, out);
+    case Verb::kGroupDeliver: return take_group(message, out);
     default: return;
   }
 }
@@ -263,7 +264,7 @@ void Account::acknowledge(const Message& message, Effects& out) {
   ports::Batch commit = batch();
   counters_.acknowledged += device->mailbox.acknowledge({message.number}, commit);
   if (!commit.empty()) {
-    put_stock(commit, message.from_device, device->mailbox);
+    store_stock(message.from_device, *device, commit);
     out.push_back(Commit{std::move(commit)});
   }
   if (message.verb == Verb::kPing) {
@@ -447,7 +448,7 @@ void Account::submit(const Message& message, Env& env, Effects& out) {
   }
   for (auto& [id, deliveries] : pushes) {
     Device& device = devices_.at(id);
-    if (!commit.empty()) put_stock(commit, id, device.mailbox);
+    if (!commit.empty()) store_stock(id, device, commit);
     push(device, std::move(deliveries), out);
   }
   if (!commit.empty()) out.push_back(Commit{std::move(commit)});
@@ -559,7 +560,7 @@ void Account::on_page(DeviceId id, std::uint64_t attachment, const std::vector<p
   device.mailbox.on_page(rows, commit, deliveries);
   push(device, std::move(deliveries), out);
   if (commit.empty()) return;
-  put_stock(commit, id, device.mailbox);
+  store_stock(id, device, commit);
   out.push_back(Commit{std::move(commit)});
 }
 

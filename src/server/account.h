@@ -79,6 +79,7 @@ class Account final : public Entity {
   void upload_prekeys(const Message& message, Effects& out);
   void submit(const Message& message, Env& env, Effects& out);
   void hint(const Message& message, Env& env, Effects& out);
+  void take_group(const Message& message, Effects& out);
 
   bool matches_devices(const proto::Outgoing& outgoing, const Message& message) const;
   bool has_room(const proto::Submit& submit) const;
@@ -100,6 +101,7 @@ class Account final : public Entity {
   Device* attached(const Message& message);
   Device* owned(const Message& message);
   ports::Batch batch() const;
+  static void store_stock(DeviceId id, const Device& device, ports::Batch& commit);
 
   EntityKey user_;
   std::uint64_t generation_ = 0;

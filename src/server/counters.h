@@ -11,6 +11,8 @@ struct Counters {
   std::uint64_t acknowledged = 0;  // envelopes erased because the device has them
   std::uint64_t refused_full = 0;  // submissions to a full mailbox
   std::uint64_t rate_limited = 0;
+  std::uint64_t group_messages = 0;  // accepted by groups
+  std::uint64_t fanout_dropped = 0;  // batches for members whose mailbox was full, or gone
   std::uint64_t commits = 0;
   std::uint64_t commit_failures = 0;
   std::uint64_t registrations = 0;

@@ -69,6 +69,9 @@ class Entity {
   // not keep; something that is worth keeping for a while; something that must not be lost.
   enum class Loss : std::uint8_t { kNothing, kMemory, kState };
   virtual Loss loss(Instant now) const = 0;
+  // When on_tick() has something to do.
+  virtual Instant due() const { return kNever; }
+  virtual void on_tick(Env&, Effects&) {}
 };
 
 }  // namespace godwit::server

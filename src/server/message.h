@@ -28,6 +28,13 @@ enum class Verb : std::uint8_t {
   kUploadPrekeys = 23,  // body: proto::UploadPrekeys
   kSubmit = 24,        // body: proto::Submit
   kHint = 25,  // body: proto::Hint
+  kGroupDeliver = 26,  // from: the group; number: position of the last; shared: proto::Envelopes
+  // to a group (`to` = GroupId)
+  kGroupChange = 32,  // body: proto::ChangeGroup
+  kGroupFetch = 33,   // body: proto::FetchGroup
+  kGroupSubmit = 34,  // body: proto::SubmitGroup
+  kGroupTaken = 35,   // of an account: from; number: position; body: Taken
+  kGroupWake = 36,    // something waits to be fanned out
   // to a session
   kReply = 48,     // body: a frame as it goes on the wire
   kAttached = 49,  // like kReply; binds the session to from, from_device; number: attachment
@@ -36,6 +43,9 @@ enum class Verb : std::uint8_t {
 };
 
 constexpr bool to_directory(Verb verb) { return verb <= Verb::kResolve; }
+constexpr bool to_group(Verb verb) {
+  return verb >= Verb::kGroupChange && verb <= Verb::kGroupWake;
+}
 constexpr bool to_session(Verb verb) { return verb >= Verb::kReply; }
 
 struct SessionAddress {
@@ -60,6 +70,7 @@ struct Message {
   PeerKey peer{};
   std::uint64_t number = 0;
   Bytes body;
+  std::vector<SharedBytes> shared;  // octets of many messages at once
   static void fields(auto& m, auto& field) {
     field(1, m.verb);
     field(2, m.to);
@@ -70,6 +81,7 @@ struct Message {
     field(7, m.peer);
     field(8, m.number);
     field(9, m.body, limits::kMaxFrame + 16);
+    field(10, m.shared, limits::kFanoutBatch);
   }
 };
 

@@ -28,10 +28,11 @@ EntityKey handle_of(ByteView pepper, std::string_view phone) {
   return handle;
 }
 
-// The first field of Submit and FetchBundles; the rest is for the account to read.
+// The first field of requests about somebody else, or about a group: the id of an entity. The rest
+// is for that to read.
 struct Addressee {
-  UserId user;
-  static void fields(auto& m, auto& field) { field(1, m.user); }
+  EntityKey key{};
+  static void fields(auto& m, auto& field) { field(1, m.key); }
 };
 
 }  // namespace
@@ -74,10 +75,13 @@ void Session::on_frame(proto::Frame frame, ByteView pepper, Effects& out) {
   if (!attached()) return refuse_frame(frame, kNotAttached, out);
   switch (frame.kind) {
     case Kind::kLookup: return lookup(frame, pepper, out);
-    case Kind::kFetchBundles: return to_user_account(Verb::kFetchBundles, frame, out);
+    case Kind::kFetchBundles: return to_addressee(Verb::kFetchBundles, frame, out);
     case Kind::kUploadPrekeys: return to_own_account(Verb::kUploadPrekeys, frame, out);
-    case Kind::kSubmit: return to_user_account(Verb::kSubmit, frame, out);
-    case Kind::kHint: return to_user_account(Verb::kHint, frame, out);
+    case Kind::kSubmit: return to_addressee(Verb::kSubmit, frame, out);
+    case Kind::kHint: return to_addressee(Verb::kHint, frame, out);
+    case Kind::kChangeGroup: return to_addressee(Verb::kGroupChange, frame, out);
+    case Kind::kFetchGroup: return to_addressee(Verb::kGroupFetch, frame, out);
+    case Kind::kSubmitGroup: return to_addressee(Verb::kGroupSubmit, frame, out);
     case Kind::kAck: return cursor(Verb::kAck, frame, out);
     case Kind::kPing: return cursor(Verb::kPing, frame, out);
     default: break;
@@ -132,11 +136,11 @@ void Session::to_own_account(Verb verb, proto::Frame& frame, Effects& out) {
   out.push_back(Post{std::move(m)});
 }
 
-void Session::to_user_account(Verb verb, proto::Frame& frame, Effects& out) {
+void Session::to_addressee(Verb verb, proto::Frame& frame, Effects& out) {
   const auto addressee = decode<Addressee>(frame.body);
   if (!addressee) return refuse_frame(frame, kMalformed, out);
   Message m = request(verb, frame);
-  m.to = addressee->user.octets;
+  m.to = addressee->key;
   out.push_back(Post{std::move(m)});
 }
 

@@ -29,8 +29,8 @@ class Session {
   void attach(proto::Frame& frame, Effects& out);
   void lookup(proto::Frame& frame, ByteView pepper, Effects& out);
   void to_own_account(Verb verb, proto::Frame& frame, Effects& out);
-  // For requests whose body starts with the user that they concern.
-  void to_user_account(Verb verb, proto::Frame& frame, Effects& out);
+  // For requests whose body starts with the user or group that they concern.
+  void to_addressee(Verb verb, proto::Frame& frame, Effects& out);
   void cursor(Verb verb, proto::Frame& frame, Effects& out);
   void refuse_frame(const proto::Frame& frame, Error error, Effects& out) const;
   void end(Error error, Effects& out) const;

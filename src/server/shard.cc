@@ -1,5 +1,6 @@
 #include "server/shard.h"
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <queue>
@@ -10,6 +11,7 @@
 #include "server/directory.h"
 #include "server/dormant.h"
 #include "server/fifo.h"
+#include "server/group.h"
 #include "server/session.h"
 
 namespace godwit::server {
@@ -32,7 +34,7 @@ constexpr Error kBusy{Code::kUnavailable, "the server is overloaded: it is retri
 
 struct Shard::State {
   struct Address {
-    bool directory = false;
+    enum class Kind : std::uint8_t { kAccount, kDirectory, kGroup } kind{};
     EntityKey key{};
     auto operator<=>(const Address&) const = default;
   };
@@ -46,6 +48,7 @@ struct Shard::State {
     Fifo<Effect> gated;  // behind the commit under way
     bool committing = false;
     Instant used;
+    Instant visit;  // when to see whether it is still needed, or has something to do
   };
   struct Use {  // what a token was given for
     Address address;
@@ -64,9 +67,10 @@ struct Shard::State {
   std::map<Token, Use> uses;
   std::deque<Message> inbox;  // posted within this shard, not yet handled
   Token next_token = 1;
+  Token fanouts_asked = 0;  // 0: not yet, or in vain
   std::uint64_t next_serial = 1;
   Dormant dormant;
-  // When to see whether a host is still needed, soonest first: one entry for each, by serial.
+  // Hosts by Host::visit, soonest first; others are left over.
   using Visit = std::tuple<Instant, std::uint64_t, Address>;
   std::priority_queue<Visit, std::vector<Visit>, std::greater<>> visits;
 
@@ -94,7 +98,13 @@ struct Shard::State {
         to_entity(std::move(message), env, out);
       }
     }
-    retire(kVisitsPerEvent, env.now);
+  }
+
+  // Looks at what is due, and does what follows from it.
+  void settle(std::size_t visits_at_most, Env& env, Outputs& out) {
+    settle(env, out);
+    retire(visits_at_most, env, out);
+    settle(env, out);
   }
 
   void to_own_session(Message message, Outputs& out) {
@@ -114,10 +124,10 @@ struct Shard::State {
   }
 
   void to_entity(Message message, Env& env, Outputs& out) {
-    const Address address{to_directory(message.verb), message.to};
+    const Address address{kind_of(message.verb), message.to};
     auto it = hosts.find(address);
     if (it == hosts.end()) {
-      if (!address.directory && sleeps_on(message, out)) return;
+      if (address.kind == Address::Kind::kAccount && sleeps_on(message, out)) return;
       if (hosts.size() >= kMaxEntities) return refuse_message(message, kBusy, out);
       it = load(address, env.now, out);
     }
@@ -147,17 +157,45 @@ struct Shard::State {
     if (message.request != 0) post(refuse(message, error).message, out);
   }
 
+  static Address::Kind kind_of(Verb verb) {
+    if (to_directory(verb)) return Address::Kind::kDirectory;
+    return to_group(verb) ? Address::Kind::kGroup : Address::Kind::kAccount;
+  }
+
   // ---- loading
 
+  // Groups that had something to deliver when the process before ended.
+  void ask_for_fanouts(Outputs& out) {
+    ports::Scan scan{{}, ports::Space::kFanout, {}, {}};
+    scan.partitions = true;
+    fanouts_asked = next_token++;
+    out.push_back(Read{fanouts_asked, std::move(scan)});
+  }
+
+  void wake_groups(const std::vector<ports::Row>& partitions, Outputs& out) {
+    for (const ports::Row& row : partitions) {
+      const auto key = to_array<16>(row.key);
+      if (!key || config.placement->owner(slot_of(*key)) != config.id) continue;
+      Message wake;
+      wake.verb = Verb::kGroupWake;
+      wake.to = *key;
+      post(std::move(wake), out);
+    }
+  }
+
   std::vector<ports::Scan> load_scans(const Address& address) const {
-    return address.directory ? Directory::load_scans(address.key)
-                             : Account::load_scans(address.key);
+    switch (address.kind) {
+      case Address::Kind::kDirectory: return Directory::load_scans(address.key);
+      case Address::Kind::kGroup: return Group::load_scans(address.key);
+      case Address::Kind::kAccount: break;
+    }
+    return Account::load_scans(address.key);
   }
 
   std::map<Address, Host>::iterator load(const Address& address, Instant now, Outputs& out) {
     const auto it = hosts.try_emplace(address).first;
     it->second.serial = next_serial++;
-    visits.emplace(now + kUnused, it->second.serial, address);
+    visit(address, it->second, now + kUnused);
     const auto scans = load_scans(address);
     it->second.rows.resize(scans.size());
     it->second.rows_missing = scans.size();
@@ -174,8 +212,11 @@ struct Shard::State {
   }
 
   void loaded(const Address& address, Host& host, Env& env, Outputs& out) {
-    if (address.directory) {
+    if (address.kind == Address::Kind::kDirectory) {
       host.entity = std::make_unique<Directory>(address.key, host.rows);
+    } else if (address.kind == Address::Kind::kGroup) {
+      host.entity =
+          std::make_unique<Group>(address.key, host.rows, sequences_of(address.key), counters);
     } else {
       host.entity = std::make_unique<Account>(address.key, host.rows, dormant.wake(address.key),
                                               sequences_of(address.key), counters);
@@ -211,6 +252,7 @@ struct Shard::State {
     for (Effect& effect : effects) host.gated.push_back(std::move(effect));
     host.used = env.now;
     pump(address, host, out);
+    if (host.entity->due() < host.visit) visit(address, host, host.entity->due());
   }
 
   // Performs what no commit gates.
@@ -259,16 +301,33 @@ struct Shard::State {
     }
   }
 
-  // Forgets what nobody has needed for a while, of the `most` that are due for a look.
-  void retire(std::size_t most, Instant now) {
-    for (; most > 0 && !visits.empty() && std::get<Instant>(visits.top()) <= now; --most) {
+  void visit(const Address& address, Host& host, Instant at) {
+    host.visit = at;
+    visits.emplace(at, host.serial, address);
+  }
+
+  // Tells entities that are due, and forgets what nobody has needed for a while: of the `most`
+  // whose time has come.
+  void retire(std::size_t most, Env& env, Outputs& out) {
+    for (; most > 0 && !visits.empty() && std::get<Instant>(visits.top()) <= env.now; --most) {
       const auto [due, serial, address] = visits.top();
       visits.pop();
       const auto it = hosts.find(address);
-      if (it == hosts.end() || it->second.serial != serial) continue;
-      const Instant again = needed_until(it->second, now);
-      if (again > now) visits.emplace(again, serial, address);
-      else sleep(it);
+      if (it == hosts.end() || it->second.serial != serial || it->second.visit != due) continue;
+      Host& host = it->second;
+      host.visit = kNever;
+      if (host.entity && host.entity->due() <= env.now) {
+        Effects effects;
+        host.entity->on_tick(env, effects);
+        perform(address, host, std::move(effects), env, out);
+      }
+      const Instant again = needed_until(host, env.now);
+      if (!host.entity) {
+        visit(address, host, again);
+        continue;
+      }
+      if (again <= env.now) sleep(it);
+      else visit(address, host, std::min({again, host.visit, host.entity->due()}));
     }
   }
 
@@ -284,7 +343,7 @@ struct Shard::State {
 
   void sleep(std::map<Address, Host>::iterator it) {
     const Address& address = it->first;
-    if (!address.directory) {
+    if (address.kind == Address::Kind::kAccount) {
       dormant.sleep(address.key, static_cast<Account&>(*it->second.entity).attachments());
     }
     hosts.erase(it);
@@ -321,7 +380,7 @@ void Shard::on_frame(SessionId session, proto::Frame frame, Env& env, Outputs& o
   Effects effects;
   it->second.on_frame(std::move(frame), state_->config.pepper, effects);
   state_->perform(session, std::move(effects), out);
-  state_->settle(env, out);
+  state_->settle(kVisitsPerEvent, env, out);
 }
 
 void Shard::on_closed(SessionId session, Env& env, Outputs& out) {
@@ -331,14 +390,14 @@ void Shard::on_closed(SessionId session, Env& env, Outputs& out) {
   it->second.on_closed(effects);
   state_->sessions.erase(it);
   state_->perform(session, std::move(effects), out);
-  state_->settle(env, out);
+  state_->settle(kVisitsPerEvent, env, out);
 }
 
 void Shard::on_bus(ByteView message, Env& env, Outputs& out) {
   auto decoded = decode<Message>(message);
   if (!decoded) return;
   state_->post(std::move(*decoded), out);
-  state_->settle(env, out);
+  state_->settle(kVisitsPerEvent, env, out);
 }
 
 void Shard::on_written(Token token, Result<void> result, Env& env, Outputs& out) {
@@ -354,10 +413,15 @@ void Shard::on_written(Token token, Result<void> result, Env& env, Outputs& out)
   } else {
     state_->forget(use.address, host, out);
   }
-  state_->settle(env, out);
+  state_->settle(kVisitsPerEvent, env, out);
 }
 
 void Shard::on_read(Token token, Result<std::vector<ports::Row>> rows, Env& env, Outputs& out) {
+  if (token == state_->fanouts_asked) {
+    if (rows) state_->wake_groups(*rows, out);
+    else state_->fanouts_asked = 0;
+    return state_->settle(kVisitsPerEvent, env, out);
+  }
   State::Use use;
   const auto it = state_->redeem(token, use);
   if (it == state_->hosts.end()) return;
@@ -372,7 +436,7 @@ void Shard::on_read(Token token, Result<std::vector<ports::Row>> rows, Env& env,
     host.rows[use.load_step] = std::move(*rows);
     if (--host.rows_missing == 0) state_->loaded(use.address, host, env, out);
   }
-  state_->settle(env, out);
+  state_->settle(kVisitsPerEvent, env, out);
 }
 
 void Shard::on_code_sent(Token token, Result<void> result, Env& env, Outputs& out) {
@@ -382,12 +446,12 @@ void Shard::on_code_sent(Token token, Result<void> result, Env& env, Outputs& ou
   Post reply = result ? reply_to(use.dialled, proto::ok_frame(use.dialled.request))
                       : refuse(use.dialled, result.error());
   state_->post(std::move(reply.message), out);
-  state_->settle(env, out);
+  state_->settle(kVisitsPerEvent, env, out);
 }
 
 void Shard::on_tick(Env& env, Outputs& out) {
-  state_->retire(kVisitsPerTick, env.now);
-  state_->settle(env, out);
+  if (state_->fanouts_asked == 0) state_->ask_for_fanouts(out);
+  state_->settle(kVisitsPerTick, env, out);
 }
 
 void Shard::drain(Env&, Outputs& out) {

@@ -160,6 +160,7 @@ class RocksDbStore final : public ports::Store {
   using Use = std::shared_lock<std::shared_mutex>;
   enum class Purpose : std::uint8_t { kRead, kWrite };
 
+  Result<std::vector<Row>> partitions(const Scan& scan);
   static std::size_t index_of(Space space);  // kSpaces when it is none of ours
   // Keeps the database open while it is held. Reopens it first when it has to be.
   Result<Use> use(Purpose purpose);
@@ -275,6 +276,7 @@ Result<void> RocksDbStore::write(std::span<const Batch> batches, Durability dura
 }
 
 Result<std::vector<Row>> RocksDbStore::scan(const Scan& scan) {
+  if (scan.partitions) return partitions(scan);
   const std::size_t space = index_of(scan.space);
   if (space == kSpaces) return fail(kUnknownSpace);
   std::vector<Row> rows;
@@ -305,6 +307,33 @@ Result<std::vector<Row>> RocksDbStore::scan(const Scan& scan) {
   }
   if (!at->status().ok()) return fail(error_of(at->status()));
   return rows;
+}
+
+// Rows lie by the length of their partition's name, so the range is checked on each.
+Result<std::vector<Row>> RocksDbStore::partitions(const Scan& scan) {
+  const std::size_t space = index_of(scan.space);
+  if (space == kSpaces) return fail(kUnknownSpace);
+  const auto lock = use(Purpose::kRead);
+  if (!lock) return fail(lock.error());
+  const std::unique_ptr<rocksdb::Iterator> at(
+      database_->db->NewIterator({}, database_->families[space]));
+  const Instant now = filter_.now();
+  std::vector<Row> found;
+  at->SeekToFirst();
+  while (found.size() < scan.limit && at->Valid()) {
+    const auto parsed = parse_value(at->value().ToStringView());
+    if (!parsed) return fail(kDamaged);
+    if (parsed->expires <= now) {
+      at->Next();
+      continue;
+    }
+    Bytes partition = to_bytes(partition_of(at->key().ToStringView()));
+    at->Seek(partition_end(partition));
+    if (partition < scan.first || (!scan.end.empty() && partition >= scan.end)) continue;
+    found.push_back({std::move(partition), {}});
+  }
+  if (!at->status().ok()) return fail(error_of(at->status()));
+  return found;
 }
 
 Result<std::uint64_t> RocksDbStore::count(Space space) {

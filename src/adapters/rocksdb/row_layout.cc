@@ -44,6 +44,13 @@ ByteView row_key(std::string_view stored_key) {
   return view_of(stored_key.substr(prefix));
 }
 
+ByteView partition_of(std::string_view stored_key) {
+  CHECK(!stored_key.empty());
+  const std::size_t size = static_cast<std::uint8_t>(stored_key.front());
+  CHECK(stored_key.size() > size);
+  return view_of(stored_key.substr(1, size));
+}
+
 std::optional<StoredValue> parse_value(std::string_view stored) {
   if (stored.size() < kExpirySize) return std::nullopt;
   const ByteView octets = view_of(stored);

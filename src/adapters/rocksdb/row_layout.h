@@ -21,8 +21,9 @@ std::string stored_key(ByteView partition, ByteView key);
 std::string partition_end(ByteView partition);
 std::string stored_value(Instant expires, ByteView value);
 
-// Undoes stored_key(): the key of the row.
+// Undo stored_key(): the key of the row, and its partition.
 ByteView row_key(std::string_view stored_key);
+ByteView partition_of(std::string_view stored_key);
 
 struct StoredValue {
   Instant expires;

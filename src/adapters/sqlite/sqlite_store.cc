@@ -37,6 +37,7 @@ enum class Query : std::uint8_t {
   kScanRestDown,
   kExpire,
   kCount,
+  kPartitions,
 };
 
 std::string sql_of(Query query, Space space) {
@@ -56,6 +57,10 @@ std::string sql_of(Query query, Space space) {
     case Query::kExpire: return "DELETE FROM " + table + " WHERE expires <= ?";
     case Query::kCount:
       return "SELECT count(*) FROM " + table + " WHERE expires IS NULL OR expires > ?";
+    case Query::kPartitions:
+      return "SELECT DISTINCT partition, x'', NULL FROM " + table +
+             " WHERE (expires IS NULL OR expires > ?) AND partition >= ?"
+             " AND (? OR partition < ?) ORDER BY partition LIMIT ?";
   }
   return {};
 }
@@ -172,10 +177,16 @@ Result<std::vector<Row>> SqliteStore::scan(const Scan& scan) {
   const std::size_t limit = std::min<std::size_t>(scan.limit, INT64_MAX);
 
   const std::lock_guard lock(mutex_);
-  Statement& rows = statement(scan.reverse ? down : up, scan.space);
-  rows.bind(scan.partition).bind(scan.first);
-  if (!rest) rows.bind(scan.end);
-  rows.bind(now_).bind(static_cast<std::int64_t>(limit));
+  const Query query = scan.partitions ? Query::kPartitions : scan.reverse ? down : up;
+  Statement& rows = statement(query, scan.space);
+  if (scan.partitions) {
+    rows.bind(now_).bind(scan.first).bind(std::int64_t{rest}).bind(scan.end);
+  } else {
+    rows.bind(scan.partition).bind(scan.first);
+    if (!rest) rows.bind(scan.end);
+    rows.bind(now_);
+  }
+  rows.bind(static_cast<std::int64_t>(limit));
   std::vector<Row> found;
   while (rows.step()) {
     found.push_back(
