@@ -11,8 +11,6 @@ using crypto::CurvePoint;
 using crypto::Key;
 using crypto::KeyPair;
 
-constexpr std::size_t kSkippedEntry = 4 + 32;
-
 // KDF_RK: moves the root on, returns the key of a new chain.
 Result<Key> step_root(Key& root, const Key& private_key, const CurvePoint& their_public) {
   const auto shared = crypto::dh(private_key, their_public);
@@ -25,41 +23,6 @@ Result<Key> step_root(Key& root, const Key& private_key, const CurvePoint& their
 // KDF_CK: the seed of one message; moves the chain on.
 Key seed_of(const Key& chain) { return crypto::hmac_sha256(chain.view(), ByteArray<1>{1}); }
 void step_chain(Key& chain) { chain = crypto::hmac_sha256(chain.view(), ByteArray<1>{2}); }
-
-// Stores the seeds of counters next..counter-1, as far as the limit allows; moves the chain there.
-void skip_to(ReceivingChain& chain, std::uint32_t counter) {
-  const std::size_t fresh = std::min<std::size_t>(counter - chain.next, limits::kSkippedSeeds);
-  const ByteView old = chain.skipped.view();
-  const std::size_t kept =
-      std::min(old.size() / kSkippedEntry, limits::kSkippedSeeds - fresh) * kSkippedEntry;
-  Bytes packed;
-  packed.reserve(kept + fresh * kSkippedEntry);
-  append(packed, old.last(kept));
-  for (; chain.next < counter; ++chain.next) {
-    if (counter - chain.next <= fresh) {
-      put_be32(packed, chain.next);
-      append(packed, seed_of(chain.key).view());
-    }
-    step_chain(chain.key);
-  }
-  chain.skipped = crypto::SecretBytes(std::move(packed));
-}
-
-// Takes a stored seed out; nullopt when it is not there (any more).
-std::optional<Key> take_skipped(ReceivingChain& chain, std::uint32_t counter) {
-  const ByteView old = chain.skipped.view();
-  for (std::size_t at = 0; at + kSkippedEntry <= old.size(); at += kSkippedEntry) {
-    if (get_be32(old.subspan(at, 4)) != counter) continue;
-    Key seed(old.subspan(at + 4).first<32>());
-    Bytes packed;
-    packed.reserve(old.size() - kSkippedEntry);
-    append(packed, old.first(at));
-    append(packed, old.subspan(at + kSkippedEntry));
-    chain.skipped = crypto::SecretBytes(std::move(packed));
-    return seed;
-  }
-  return std::nullopt;
-}
 
 }  // namespace
 
@@ -122,18 +85,21 @@ Result<Key> DoubleRatchet::receiving_seed(const CurvePoint& their_ratchet, std::
     chain = receiving.end() - 1;
   }
   if (counter < chain->next) {
-    auto seed = take_skipped(*chain, counter);
+    auto seed = chain->skipped.take(counter);
     if (!seed) return fail(Code::kDuplicate, "this message was decrypted before");
     return std::move(*seed);
   }
   if (counter - chain->next > limits::kForwardJump || counter == UINT32_MAX) {
     return fail(Code::kCorrupt, "the message is too far ahead of the last one");
   }
-  if (counter > chain->next) skip_to(*chain, counter);
-  Key seed = seed_of(chain->key);
-  step_chain(chain->key);
-  ++chain->next;
-  return seed;
+  const auto next_seed = [&] {
+    Key seed = seed_of(chain->key);
+    step_chain(chain->key);
+    return seed;
+  };
+  if (counter > chain->next) chain->skipped.skip(chain->next, counter, next_seed);
+  chain->next = counter + 1;
+  return next_seed();
 }
 
 }  // namespace godwit::e2e

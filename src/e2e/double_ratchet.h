@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "e2e/identity.h"
+#include "e2e/skipped_keys.h"
 
 namespace godwit::e2e {
 
@@ -28,8 +29,8 @@ struct MessageKeys {
 struct ReceivingChain {
   crypto::CurvePoint ratchet{};
   crypto::Key key;
-  std::uint32_t next = 0;       // the counter of the next message in order
-  crypto::SecretBytes skipped;  // packed (big-endian counter, 32-octet seed), oldest first
+  std::uint32_t next = 0;  // the counter of the next message in order
+  SkippedKeys skipped;     // seeds, by their counters
 
   ReceivingChain clone() const { return {ratchet, key.clone(), next, skipped.clone()}; }
 };

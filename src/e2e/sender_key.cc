@@ -12,7 +12,6 @@ namespace godwit::e2e {
 namespace {
 
 constexpr std::uint8_t kVersion = 0x33;
-constexpr std::size_t kSkippedEntry = 4 + 32;
 
 // Both wire messages start with these three fields; the fourth differs.
 struct Head {
@@ -123,30 +122,14 @@ crypto::Key SenderKey::Chain::next_seed() {
 
 Result<crypto::Key> SenderKey::Chain::seed_of(std::uint32_t wanted) {
   if (wanted < iteration) {
-    const ByteView packed = skipped.view();
-    for (std::size_t at = 0; at < packed.size(); at += kSkippedEntry) {
-      if (get_be32(packed.subspan(at)) != wanted) continue;
-      crypto::Key seed(packed.subspan(at + 4).first<32>());
-      Bytes rest = to_bytes(packed.first(at));
-      append(rest, packed.subspan(at + kSkippedEntry));
-      skipped = crypto::SecretBytes(std::move(rest));
-      return seed;
-    }
-    return fail(Code::kDuplicate, "this group message was read before");
+    auto seed = skipped.take(wanted);
+    if (!seed) return fail(Code::kDuplicate, "this group message was read before");
+    return std::move(*seed);
   }
   if (wanted - iteration > limits::kForwardJump) {
     return fail(Code::kCorrupt, "the group message is too far ahead");
   }
-  Bytes packed = std::move(skipped).release();
-  packed.reserve(packed.size() + (wanted - iteration) * kSkippedEntry);
-  while (iteration < wanted) {
-    put_be32(packed, iteration);
-    append(packed, next_seed().view());
-  }
-  const std::size_t most = limits::kSkippedSeeds * kSkippedEntry;
-  const std::size_t over = packed.size() > most ? packed.size() - most : 0;
-  skipped = crypto::SecretBytes(to_bytes(ByteView(packed).subspan(over)));
-  crypto::wipe(packed);
+  if (iteration < wanted) skipped.skip(iteration, wanted, [&] { return next_seed(); });
   return next_seed();
 }
 
@@ -241,7 +224,7 @@ crypto::SecretBytes SenderKey::Chain::serialize() const {
   put_bytes_field(out, 4, key.view());
   put_bytes_field(out, 5, signing.wire());
   if (signing_private) put_bytes_field(out, 6, signing_private->view());
-  if (!skipped.empty()) put_bytes_field(out, 7, skipped.view());
+  if (skipped.size() != 0) put_bytes_field(out, 7, skipped.view());
   return crypto::SecretBytes(std::move(out));
 }
 
@@ -260,10 +243,9 @@ Result<SenderKey::Chain> SenderKey::Chain::parse(ByteView record) {
       default: return true;
     }
   }));
-  if (packed.size() % kSkippedEntry != 0 || packed.size() > limits::kSkippedSeeds * kSkippedEntry) {
-    return fail(Code::kCorrupt, "a sender key record is malformed");
-  }
-  chain.skipped = crypto::SecretBytes(to_bytes(packed));
+  auto skipped = SkippedKeys::parse(packed);
+  if (!skipped) return fail(Code::kCorrupt, "a sender key record is malformed");
+  chain.skipped = std::move(*skipped);
   return chain;
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/entropy.h"
 #include "e2e/identity.h"
+#include "e2e/skipped_keys.h"
 
 namespace godwit::e2e {
 
@@ -56,7 +57,7 @@ class SenderKey {
     crypto::Key key;
     PublicKey signing;
     std::optional<crypto::Key> signing_private;  // of the own chain only
-    crypto::SecretBytes skipped;  // packed (big-endian iteration, 32-octet seed), oldest first
+    SkippedKeys skipped;  // seeds, by their iterations
 
     Chain clone() const;
     crypto::Key next_seed();

@@ -19,23 +19,28 @@ std::uint8_t version_of(Protocol protocol) {
   return protocol == Protocol::kX3dh ? kVersion3 : kVersion4;
 }
 
+bool has_spqr(Protocol protocol) {
+  return protocol == Protocol::kPqxdhSpqr || protocol == Protocol::kPqxdhSpqrLater;
+}
+
 // Decrypts in `state`, which is advanced; on an error it is to be thrown away. `addresses`: what a
 // message from there to here may carry; empty: anything.
 Result<Bytes> decrypt_in(SessionState& state, const LocalIdentity& own,
-                         const WhisperMessage& message, ByteView addresses, Entropy& entropy) {
+                         const WhisperMessage& message, ByteView addresses, Protocol protocol,
+                         Entropy& entropy) {
   if (session_version(message.version) != session_version(state.version)) {
     return fail(Code::kCorrupt, "the message is of another version than its session");
   }
   const auto seed = state.ratchet.receiving_seed(message.ratchet.u, message.counter, entropy);
   if (!seed) return fail(seed.error());
-  crypto::Key pq_key;
-  ByteView salt;
+  std::optional<crypto::Key> pq_key;
   if (state.spqr) {
-    auto key = state.spqr->receive(message.pq_ratchet);
+    const bool later = protocol == Protocol::kPqxdhSpqrLater;
+    auto key = state.spqr->receive(message.pq_ratchet, later);
     if (!key) return fail(Code::kCorrupt, key.error().text);  // its code is not about the message
     pq_key = std::move(*key);
-    salt = pq_key.view();
   }
+  const ByteView salt = pq_key ? pq_key->view() : ByteView();
   const auto keys = MessageKeys::derive(*seed, salt);
   if (!message.verifies(keys.mac, state.remote_identity, own.public_key())) {
     return fail(Code::kCorrupt, "the message does not verify");
@@ -159,7 +164,7 @@ Result<void> start_session(Session& session, const LocalIdentity& own, const Pre
                      std::move(pending),
                      std::move(*ratchet),
                      {}};
-  if (protocol == Protocol::kPqxdhSpqr) {
+  if (has_spqr(protocol)) {
     state.spqr = Spqr::start(agreed->pq_seed, Role::kInitiator);
   }
   session.make_current(std::move(state));
@@ -317,7 +322,7 @@ class Receiver {
                        {},
                        DoubleRatchet::responder(agreed->root, agreed->chain, signed_prekey->keys),
                        {}};
-    if (protocol_ == Protocol::kPqxdhSpqr) {
+    if (has_spqr(protocol_)) {
       state.spqr = Spqr::start(agreed->pq_seed, Role::kResponder);
     }
     return state;
@@ -332,7 +337,7 @@ class Receiver {
       expected = address_pair(session_.ends_->theirs, session_.ends_->own);
       addresses = expected;
     }
-    auto plaintext = decrypt_in(state, own_, message, addresses, env_.entropy);
+    auto plaintext = decrypt_in(state, own_, message, addresses, protocol_, env_.entropy);
     if (!plaintext) return fail(plaintext.error());
     GODWIT_TRY(check_pinned(state.remote_identity, pinned_));
     Decrypted decrypted{std::move(*plaintext), state.remote_identity};

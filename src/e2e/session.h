@@ -32,6 +32,9 @@ enum class Protocol : std::uint8_t {
   kX3dh,  // version 3
   kPqxdh,  // version 4 without post-quantum ratchet
   kPqxdhSpqr,  // version 4
+  // The same, but whoever starts may leave the ratchet's key out until the first answer, as
+  // libsignal 0.75 to 0.90 does and later ones let pass.
+  kPqxdhSpqrLater,
 };
 
 struct Encrypted {

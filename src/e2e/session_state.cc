@@ -7,7 +7,6 @@ namespace godwit::e2e {
 namespace {
 
 constexpr std::size_t kChainHead = 32 + 32 + 4;  // ratchet, key, next; then the skipped seeds
-constexpr std::size_t kSkippedEntry = 4 + 32;
 
 void put_chain(Bytes& out, std::uint32_t number, const ReceivingChain& chain) {
   put_varint(out, number << 3 | static_cast<std::uint32_t>(WireType::kBytes));
@@ -20,14 +19,11 @@ void put_chain(Bytes& out, std::uint32_t number, const ReceivingChain& chain) {
 
 bool read_chain(const Reader::Field& field, std::vector<ReceivingChain>& chains) {
   const ByteView in = field.bytes;
-  if (in.size() < kChainHead || (in.size() - kChainHead) % kSkippedEntry != 0 ||
-      in.size() > kChainHead + limits::kSkippedSeeds * kSkippedEntry ||
-      chains.size() == limits::kReceivingChains) {
-    return false;
-  }
+  if (in.size() < kChainHead || chains.size() == limits::kReceivingChains) return false;
+  auto skipped = SkippedKeys::parse(in.subspan(kChainHead));
+  if (!skipped) return false;
   chains.push_back({*to_array<32>(in.first<32>()), crypto::Key(in.subspan<32, 32>()),
-                    get_be32(in.subspan<64, 4>()),
-                    crypto::SecretBytes(to_bytes(in.subspan(kChainHead)))});
+                    get_be32(in.subspan<64, 4>()), std::move(*skipped)});
   return true;
 }
 
@@ -112,6 +108,9 @@ Result<SessionState> SessionState::parse(ByteView record) {
           default: return true;
         }
       }));
+  if (pending.kyber_prekey_id.has_value() == pending.kyber_ciphertext.empty()) {
+    return fail(Code::kCorrupt, "a session has half of what its first messages carry");
+  }
   if (is_pending) state.unacknowledged = pending;
   return state;
 }

@@ -382,6 +382,15 @@ TEST(Session, DamagedRecords) {
   EXPECT_FALSE(Session::parse({})->has_current());
 }
 
+TEST(Session, NoRecordHoldsHalfOfAFirstMessage) {
+  SessionState state;
+  state.unacknowledged.emplace().kyber_prekey_id.emplace();
+  Bytes record = to_bytes(state.serialize().view());
+  ASSERT_EQ(record.back(), 0);  // the ciphertext's length
+  record.resize(record.size() - 3);
+  EXPECT_FALSE(SessionState::parse(record));
+}
+
 TEST(Session, RecordsAreSmall) {
   Couple c;
   c.meet();

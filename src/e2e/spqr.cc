@@ -80,7 +80,7 @@ struct Spqr::Message {
     const auto epoch = reader.varint();
     const auto index = reader.varint();
     const auto type = reader.bytes(1);
-    if (!epoch || !index || !type || *epoch == 0 || *index == 0 || *index > UINT32_MAX ||
+    if (!epoch || !index || !type || *epoch == 0 || *index > UINT32_MAX ||
         (*type)[0] > static_cast<std::uint8_t>(Type::kSecond)) {
       return fail(kMalformed);
     }
@@ -177,13 +177,26 @@ Spqr::Message Spqr::next_message(Entropy& entropy, std::optional<Key>& secret) {
   return message;
 }
 
-Result<Key> Spqr::receive(ByteView wire) {
+Result<std::optional<Key>> Spqr::receive(ByteView wire, bool may_be_keyless) {
   const auto message = Message::parse(wire);
   if (!message) return fail(message.error());
+  const bool keyless = message->index == 0;
+  if (keyless && (!may_be_keyless || message->epoch != 1)) {
+    return fail(Code::kCorrupt, "a post-quantum ratchet message without its key");
+  }
   std::optional<Key> secret;
   GODWIT_TRY(advance(*message, secret));
   if (secret) chain_.add_epoch(role_, *secret);
-  return chain_.receiving_key(message->epoch - 1, message->index);
+  if (keyless) return std::optional<Key>();
+  auto key = chain_.receiving_key(message->epoch - 1, message->index);
+  if (!key) return fail(key.error());
+  return std::optional<Key>(std::move(*key));
+}
+
+Result<Key> Spqr::receive(ByteView wire) {
+  auto key = receive(wire, false);
+  if (!key) return fail(key.error());
+  return std::move(**key);
 }
 
 // What a message of this epoch does to this phase; a late one of an older epoch does nothing.

@@ -27,7 +27,9 @@ class Spqr {
   // kExpired: the epoch's indexes are used up; nothing changed.
   Result<Sent> send(Entropy& entropy);
   // The key of the message that carried `message`. kDuplicate: given before. kUnsupported: another
-  // version, or none: the other side may not leave it out. kCorrupt: malformed or forged.
+  // version, or none: the other side may not leave it out. kCorrupt: malformed or forged. No key:
+  // `may_be_keyless`, and it is of those that old peers send before they were answered.
+  Result<std::optional<crypto::Key>> receive(ByteView message, bool may_be_keyless);
   Result<crypto::Key> receive(ByteView message);
 
   // The exchange under way, from 1.

@@ -11,10 +11,11 @@ namespace {
 using crypto::Key;
 
 constexpr ByteArray<32> kZeros{};
-constexpr std::size_t kEntry = 4 + 32;     // of packed skipped keys
 constexpr std::size_t kDirection = 32 + 4;  // key, index; then the skipped keys
 // The newest may be one ahead of the one sent in, and one before that is kept.
 constexpr std::size_t kMaxEpochs = 3;
+// No session gets there: room for what follows, so that no record makes a number wrap.
+constexpr std::uint64_t kLastEpoch = UINT64_MAX / 2;
 
 }  // namespace
 
@@ -51,38 +52,6 @@ Key SpqrChain::Direction::step() {
   return Key(out.view().last<32>());
 }
 
-std::optional<Key> SpqrChain::Direction::take_skipped(std::uint32_t index) {
-  const ByteView old = skipped.view();
-  for (std::size_t at = 0; at + kEntry <= old.size(); at += kEntry) {
-    if (get_be32(old.subspan(at, 4)) != index) continue;
-    Key key(old.subspan(at + 4).first<32>());
-    Bytes packed;
-    packed.reserve(old.size() - kEntry);
-    append(packed, old.first(at));
-    append(packed, old.subspan(at + kEntry));
-    skipped = crypto::SecretBytes(std::move(packed));
-    return key;
-  }
-  return std::nullopt;
-}
-
-// Stores the keys of the indexes up to `index` - 1, as far as the limit allows.
-void SpqrChain::Direction::skip_to(std::uint32_t index) {
-  const std::size_t fresh = std::min<std::size_t>(index - 1 - used, limits::kSkippedSeeds);
-  const ByteView old = skipped.view();
-  const std::size_t kept = std::min(old.size() / kEntry, limits::kSkippedSeeds - fresh) * kEntry;
-  Bytes packed;
-  packed.reserve(kept + fresh * kEntry);
-  append(packed, old.last(kept));
-  while (used + 1 < index) {
-    const Key key = step();
-    if (index - used > fresh) continue;
-    put_be32(packed, used);
-    append(packed, key.view());
-  }
-  skipped = crypto::SecretBytes(std::move(packed));
-}
-
 Result<SpqrChain::Numbered> SpqrChain::sending_key(std::uint64_t epoch) {
   CHECK(epoch >= first_epoch_ && epoch <= newest_epoch());
   while (first_epoch_ + 1 < epoch) {
@@ -90,7 +59,7 @@ Result<SpqrChain::Numbered> SpqrChain::sending_key(std::uint64_t epoch) {
     ++first_epoch_;
   }
   if (first_epoch_ < epoch) epochs_[0].sending = {};
-  Direction& sending = epochs_[epoch - first_epoch_].sending;
+  Direction& sending = epochs_[static_cast<std::size_t>(epoch - first_epoch_)].sending;
   if (sending.used == UINT32_MAX) return fail(Code::kExpired, "the epoch's chain is used up");
   Key key = sending.step();
   return Numbered{sending.used, std::move(key)};
@@ -100,16 +69,18 @@ Result<Key> SpqrChain::receiving_key(std::uint64_t epoch, std::uint32_t index) {
   if (epoch < first_epoch_ || epoch > newest_epoch()) {
     return fail(Code::kCorrupt, "the message is of an epoch that is gone or has not begun");
   }
-  Direction& receiving = epochs_[epoch - first_epoch_].receiving;
+  Direction& receiving = epochs_[static_cast<std::size_t>(epoch - first_epoch_)].receiving;
   if (index <= receiving.used) {
-    auto key = receiving.take_skipped(index);
+    auto key = receiving.skipped.take(index);
     if (!key) return fail(Code::kDuplicate, "this message was decrypted before");
     return std::move(*key);
   }
   if (index - receiving.used > limits::kForwardJump) {
     return fail(Code::kCorrupt, "the message is too far ahead of the last one");
   }
-  if (index > receiving.used + 1) receiving.skip_to(index);
+  if (index > receiving.used + 1) {
+    receiving.skipped.skip(receiving.used + 1, index, [&] { return receiving.step(); });
+  }
   return receiving.step();
 }
 
@@ -151,18 +122,16 @@ Result<SpqrChain> SpqrChain::parse(ByteView record) {
   chain.epochs_.reserve(kMaxEpochs);
   const auto read = [](const Reader::Field& field, Direction& direction) {
     const ByteView in = field.bytes;
-    if (in.size() < kDirection || (in.size() - kDirection) % kEntry != 0 ||
-        in.size() > kDirection + limits::kSkippedSeeds * kEntry) {
-      return false;
-    }
-    direction = {Key(in.first<32>()), get_be32(in.subspan<32, 4>()),
-                 crypto::SecretBytes(to_bytes(in.subspan(kDirection)))};
+    if (in.size() < kDirection) return false;
+    auto skipped = SkippedKeys::parse(in.subspan(kDirection));
+    if (!skipped) return false;
+    direction = {Key(in.first<32>()), get_be32(in.subspan<32, 4>()), std::move(*skipped)};
     return true;
   };
   GODWIT_TRY(read_record(record, require(1, 2, 3, 4), [&](const Reader::Field& field) {
     switch (field.number) {
       case 1: return read_octets(field, chain.root_);
-      case 2: return read_uint(field, chain.first_epoch_);
+      case 2: return read_uint(field, chain.first_epoch_) && chain.first_epoch_ <= kLastEpoch;
       case 3:
         if (chain.epochs_.size() == kMaxEpochs) return false;
         return read(field, chain.epochs_.emplace_back().sending);

@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "crypto/secret.h"
+#include "e2e/skipped_keys.h"
 
 namespace godwit::e2e {
 
@@ -43,11 +44,9 @@ class SpqrChain {
   struct Direction {
     crypto::Key next;
     std::uint32_t used = 0;  // the highest index given
-    crypto::SecretBytes skipped;  // packed (big-endian index, key), oldest first
+    SkippedKeys skipped;  // by their indexes
 
     crypto::Key step();
-    std::optional<crypto::Key> take_skipped(std::uint32_t index);
-    void skip_to(std::uint32_t index);
     Direction clone() const { return {next.clone(), used, skipped.clone()}; }
   };
   struct Epoch {

@@ -54,6 +54,34 @@ struct Pair {
   Side a, b;
 };
 
+TEST(Spqr, OldPeersMayStartWithoutAKeyIfTheyAreLet) {
+  Pair pair(7);
+  Bytes message = pair.a.send(pair.entropy).message;
+  ASSERT_EQ(message[2], 1);  // after the version and the epoch: the index
+  message[2] = 0;
+  EXPECT_EQ(pair.b.receive(message).error().code, Code::kCorrupt);
+  Spqr later = pair.b.state.clone();
+  const auto keyless = later.receive(message, true);
+  ASSERT_TRUE(keyless);
+  EXPECT_FALSE(*keyless);
+  const auto next = later.receive(pair.a.send(pair.entropy).message, true);
+  ASSERT_TRUE(next);
+  EXPECT_TRUE(*next);
+  message[1] = 2;  // of a later epoch
+  EXPECT_FALSE(later.receive(message, true));
+}
+
+TEST(Spqr, NoRecordMakesAnEpochWrap) {
+  const auto chain = SpqrChain::start(crypto::Key(), Role::kInitiator);
+  Bytes record = to_bytes(chain.serialize().view());
+  constexpr std::size_t kFirstEpoch = 2 + 32 + 1;  // after the root and the field's number
+  ASSERT_EQ(record[kFirstEpoch], 0);
+  EXPECT_TRUE(SpqrChain::parse(record));
+  record[kFirstEpoch] = 1;  // 2^64 - 1
+  record.insert(record.begin() + kFirstEpoch, 9, 0xff);
+  EXPECT_FALSE(SpqrChain::parse(record));
+}
+
 TEST(Spqr, TakesTurnsForManyEpochs) {
   Pair pair(1);
   for (int i = 0; i < 400; ++i) {

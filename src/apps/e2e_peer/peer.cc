@@ -336,7 +336,7 @@ Result<Peer> Peer::parse(ByteView wire) {
   if (!state) return fail(state.error());
   auto own = e2e::LocalIdentity::parse(state->identity);
   if (!own) return fail(own.error());
-  if (state->protocol > static_cast<std::uint8_t>(e2e::Protocol::kPqxdhSpqr)) {
+  if (state->protocol > static_cast<std::uint8_t>(e2e::Protocol::kPqxdhSpqrLater)) {
     return fail(Code::kUnsupported, "the state speaks another protocol");
   }
   const Options options{static_cast<e2e::Protocol>(state->protocol), state->trust_all != 0};

@@ -42,7 +42,7 @@ class PrekeyShelf final : public e2e::LocalPrekeys {
 class Peer {
  public:
   struct Options {
-    e2e::Protocol protocol = e2e::Protocol::kPqxdhSpqr;
+    e2e::Protocol protocol = e2e::Protocol::kPqxdhSpqrLater;
     bool trust_all = false;
   };
   struct Read {

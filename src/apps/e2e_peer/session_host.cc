@@ -26,13 +26,14 @@ Json message_json(const Bytes& message) { return {{"message", to_hex(message)}};
 
 e2e::Protocol protocol_of(const Request& request) {
   if (!request.has("protocol")) {
-    return request.flag("pqRatchet", true) ? e2e::Protocol::kPqxdhSpqr : e2e::Protocol::kPqxdh;
+    return request.flag("pqRatchet", true) ? e2e::Protocol::kPqxdhSpqrLater : e2e::Protocol::kPqxdh;
   }
   const Json& protocol = request.json()["protocol"];
-  if (protocol == "4-spqr") return e2e::Protocol::kPqxdhSpqr;
+  if (protocol == "4-spqr") return e2e::Protocol::kPqxdhSpqrLater;
+  if (protocol == "product") return e2e::Protocol::kPqxdhSpqr;
   if (protocol == 3 || protocol == "3") return e2e::Protocol::kX3dh;
   if (protocol == 4 || protocol == "4") return e2e::Protocol::kPqxdh;
-  throw Refused{"\"protocol\" is 3, 4 or \"4-spqr\""};
+  throw Refused{"\"protocol\" is 3, 4, \"4-spqr\" or \"product\""};
 }
 
 e2e::SealedContent sealed_content(const Request& request) {
