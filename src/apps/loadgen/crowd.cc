@@ -21,6 +21,7 @@ constexpr Duration kConnectTimeout = seconds(10);
 constexpr Duration kTick = milliseconds(100);
 constexpr Duration kPace = milliseconds(2);
 constexpr std::uint8_t kUsersPerConnection = 8;  // the server allows ten codes
+constexpr std::uint32_t kNobody = UINT32_MAX;
 constexpr DeviceId kPrimary{1};
 constexpr std::uint32_t kRegistrationId = 1;
 
@@ -251,7 +252,9 @@ void Crowd::on_frame(io::Conn conn, Phone& phone, const Frame& frame) {
     case Kind::kError:
       if (frame.id < kFirstMessage) return tcp_.abort(conn);
       ++tally_.refused;
-      if (writing_ && plan_.rate == 0) write_message(now_us());
+      if (!writing_ || plan_.rate != 0) return;
+      if (plan_.writers == 0) write_message(now_us());
+      else next_of_writer(phone.user);
       return;
     default: return;
   }
@@ -278,8 +281,12 @@ void Crowd::on_answer(io::Conn conn, Phone& phone, const Frame& frame) {
     return;
   }
   if (frame.id < kFirstMessage) return;
-  if (plan_.ledger) plan_.ledger->accepted(static_cast<std::uint32_t>(frame.id - kFirstMessage));
-  if (writing_ && plan_.rate == 0) write_message(now_us());
+  ++tally_.accepted;
+  const bool whole =
+      plan_.ledger && plan_.ledger->accepted(static_cast<std::uint32_t>(frame.id - kFirstMessage));
+  if (!writing_ || plan_.rate != 0) return;
+  if (plan_.writers == 0) write_message(now_us());
+  else if (whole || plan_.targets > 0) next_of_writer(phone.user);
 }
 
 void Crowd::on_deliver(io::Conn conn, Phone& phone, const Frame& frame) {
@@ -290,11 +297,15 @@ void Crowd::on_deliver(io::Conn conn, Phone& phone, const Frame& frame) {
     phone.seen = delivery.sequence;
     const auto note = Note::parse(delivery.envelope.ciphertext);
     if (!note || note->run != plan_.run || !plan_.ledger) continue;
-    if (plan_.ledger->delivered(static_cast<std::uint32_t>(note->number))) {
-      ++tally_.delivered;
-      latencies_.add(now - static_cast<std::int64_t>(note->due));
-    } else {
+    const auto number = static_cast<std::uint32_t>(note->number);
+    if (!plan_.ledger->delivered(number)) {
       ++tally_.duplicated;
+      continue;
+    }
+    ++tally_.delivered;
+    latencies_.add(now - static_cast<std::int64_t>(note->due));
+    if (writing_ && plan_.rate == 0 && plan_.writers > 0 && plan_.ledger->is_whole(number)) {
+      next_of_writer(phone.user - 1);
     }
   }
   send(conn, phone, proto::make_frame(Kind::kAck, 0, proto::Ack{phone.seen}));
@@ -349,7 +360,12 @@ void Crowd::begin(const Plan& plan) {
     began_ = now_us();
     written_ = 0;
     latencies_ = {};
+    find_writers();
     if (plan_.rate > 0) return pace();
+    for (std::uint32_t i = 0; plan_.writers > 0 && i < plan_.outstanding; ++i) {
+      for (const std::uint32_t index : writers_) next_of_writer(phones_[index].user);
+    }
+    if (plan_.writers > 0) return;
     for (std::uint32_t i = 0; i < plan_.outstanding; ++i) write_message(now_us());
   });
 }
@@ -371,24 +387,51 @@ void Crowd::pace() {
 }
 
 bool Crowd::write_message(std::int64_t due) {
+  if (plan_.writers > 0) {
+    if (writers_.empty()) return false;
+    const std::uint32_t index = writers_[written_ % writers_.size()];
+    return write_from(index, phones_[index].user + 1, due);
+  }
   constexpr int kTries = 64;  // for a phone that is attached
   for (int i = 0; i < kTries && phones_.size() > 0; ++i) {
     const auto index = static_cast<std::uint32_t>(dice_.next() % phones_.size());
-    Phone& phone = phones_[index];
-    if (phone.state != State::kAttached) continue;
+    if (phones_[index].state != State::kAttached) continue;
     auto to = static_cast<std::uint32_t>(dice_.next() % plan_.users);
-    if (to == phone.user) to = (to + 1) % plan_.users;
-    std::uint32_t number = 0;
-    if (!plan_.ledger->next(number)) return false;
-    proto::Parcel parcel{
-        EnvelopeId::random(dice_), kPrimary, kRegistrationId, proto::CiphertextType::kWhisper,
-        Note{plan_.run, number, static_cast<std::uint64_t>(due)}.padded(plan_.size)};
-    proto::Submit submit{scene_.people.users[to], {{{std::move(parcel)}}}};
-    send({index, phone.generation}, phone,
-         proto::make_frame(Kind::kSubmit, kFirstMessage + number, submit));
-    return true;
+    if (to == phones_[index].user) to = (to + 1) % plan_.users;
+    return write_from(index, to, due);
   }
   return false;
+}
+
+bool Crowd::write_from(std::uint32_t index, std::uint32_t to, std::int64_t due) {
+  std::uint32_t number = 0;
+  Phone& phone = phones_[index];
+  if (phone.state != State::kAttached || !plan_.ledger->next(number)) return false;
+  if (plan_.targets > 0) to = plan_.first + number % plan_.targets;
+  proto::Parcel parcel{EnvelopeId::random(dice_), kPrimary, kRegistrationId,
+                       proto::CiphertextType::kWhisper,
+                       Note{plan_.run, number, static_cast<std::uint64_t>(due)}.padded(plan_.size)};
+  proto::Submit submit{scene_.people.users[to], {{{std::move(parcel)}}}};
+  send({index, phone.generation}, phone,
+       proto::make_frame(Kind::kSubmit, kFirstMessage + number, submit));
+  return true;
+}
+
+void Crowd::find_writers() {
+  writers_.clear();
+  index_of_.assign(plan_.end_of_writers(), kNobody);
+  for (std::uint32_t index = 0; index < phones_.size() && plan_.writers > 0; ++index) {
+    const Phone& phone = phones_[index];
+    if (phone.state != State::kAttached || phone.user >= plan_.end_of_writers()) continue;
+    if (phone.user % plan_.stride != 0) continue;
+    writers_.push_back(index);
+    index_of_[phone.user] = index;
+  }
+}
+
+void Crowd::next_of_writer(std::uint32_t user) {
+  if (user >= index_of_.size() || index_of_[user] == kNobody) return;
+  write_from(index_of_[user], user + 1, now_us());
 }
 
 Latencies Crowd::latencies() {

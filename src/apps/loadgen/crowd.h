@@ -39,6 +39,14 @@ struct Plan {
   std::uint32_t outstanding = 0;  // then this many are under way
   std::uint32_t users = 0;        // that may be written to: the first ones
   std::size_t size = 0;           // of a ciphertext
+  // When there are writers, they are users 0, `stride`, 2 x `stride`, ... and everyone writes to
+  // the next user, with `outstanding` messages each; a message is under way until it is accepted
+  // and delivered. With targets, they write to these in turn, and only acceptance counts.
+  std::uint32_t writers = 0;
+  std::uint32_t stride = 2;
+  std::uint32_t first = 0;
+  std::uint32_t targets = 0;
+  std::uint32_t end_of_writers() const { return writers * stride; }
 };
 
 class Crowd final : private io::Tcp::Owner {
@@ -50,6 +58,7 @@ class Crowd final : private io::Tcp::Owner {
     std::atomic<std::uint64_t> failed = 0;  // connections that ended before they did their work
     std::atomic<std::uint64_t> cut = 0;  // attached ones that ended
     std::atomic<std::uint64_t> refused = 0;  // messages
+    std::atomic<std::uint64_t> accepted = 0;
     std::atomic<std::uint64_t> delivered = 0;
     std::atomic<std::uint64_t> duplicated = 0;
   };
@@ -97,6 +106,11 @@ class Crowd final : private io::Tcp::Owner {
   void pace();
   // One message of a random phone here to a random user. False when none can be sent.
   bool write_message(std::int64_t due);
+  // One message of a phone here, to `to` or, with targets, to the next of them.
+  bool write_from(std::uint32_t index, std::uint32_t to, std::int64_t due);
+  void find_writers();
+  // The message is whole: its writer goes on.
+  void next_of_writer(std::uint32_t user);
 
   Scene& scene_;
   const std::unique_ptr<io::Loop> loop_;
@@ -117,6 +131,8 @@ class Crowd final : private io::Tcp::Owner {
   bool writing_ = false;
   std::int64_t began_ = 0;  // microseconds
   std::uint64_t written_ = 0;
+  std::vector<std::uint32_t> writers_;   // indices of phones
+  std::vector<std::uint32_t> index_of_;  // of a writer's phone, by user; kNobody: not here
   Latencies latencies_;
   Tally tally_;
   std::thread thread_;

@@ -19,12 +19,16 @@ class Ledger {
     number = next_.fetch_add(1, std::memory_order_relaxed);
     return number < size_;
   }
-  void accepted(std::uint32_t number) {
-    if (number < size_) note(number, kAccepted);
+  // True when it is whole now: accepted and delivered.
+  bool accepted(std::uint32_t number) {
+    return number < size_ && note(number, kAccepted) == kDelivered;
   }
   // False when it was delivered before.
   bool delivered(std::uint32_t number) {
     return number >= size_ || (note(number, kDelivered) & kDelivered) == 0;
+  }
+  bool is_whole(std::uint32_t number) const {
+    return number < size_ && fates_[number] == (kAccepted | kDelivered);
   }
 
   struct Sum {

@@ -118,13 +118,7 @@ Result<std::string> Stage::connect_users(std::uint32_t count) {
     return fail(Code::kInvalid, "fewer people are registered, or --most is less");
   }
   const auto start = Clock::now();
-  const auto crowds = static_cast<std::uint32_t>(crowds_.size());
-  std::uint32_t first = connected_;
-  for (std::uint32_t i = 0; i < crowds && first < count; ++i) {
-    const std::uint32_t end = first + (count - first) / (crowds - i);
-    crowds_[i]->connect_users(first, end, std::max(kConnecting / crowds, 1U));
-    first = end;
-  }
+  connect_range(connected_, count);
   connected_ = std::max(connected_, count);
   await("connected", &Crowd::Tally::attached, count);
   return Json()
@@ -132,6 +126,17 @@ Result<std::string> Stage::connect_users(std::uint32_t count) {
       .put("seconds", seconds_since(start))
       .put("failed", sum(&Crowd::Tally::failed))
       .text();
+}
+
+// Both users of a pair are the same crowd's.
+void Stage::connect_range(std::uint32_t first, std::uint32_t end) {
+  const auto crowds = static_cast<std::uint32_t>(crowds_.size());
+  for (std::uint32_t i = 0; i < crowds && first < end; ++i) {
+    const std::uint32_t part = (end - first) / (crowds - i) + 1;
+    const std::uint32_t to = i + 1 == crowds ? end : std::min(end, (first + part) & ~1U);
+    crowds_[i]->connect_users(first, to, std::max(kConnecting / crowds, 1U));
+    first = to;
+  }
 }
 
 Result<std::string> Stage::idle(std::uint32_t seconds) {
@@ -142,36 +147,70 @@ Result<std::string> Stage::idle(std::uint32_t seconds) {
       .text();
 }
 
-Result<std::string> Stage::messages(Plan plan, std::uint32_t seconds) {
-  if (connected_ < 2) return fail(Code::kInvalid, "connect somebody first");
+void Stage::begin(Plan& plan, std::uint32_t most) {
   const auto crowds = static_cast<std::uint32_t>(crowds_.size());
   crypto::SystemEntropy entropy;
   plan.run = get_be64(entropy.draw<8>());
   plan.users = connected_;
-  const double expected = plan.rate > 0 ? plan.rate * seconds + 1000 : 100'000.0 * seconds;
-  plan.ledger = std::make_shared<Ledger>(
-      static_cast<std::uint32_t>(std::min<double>(expected, kMostMessages)));
+  plan.ledger = ledger_ = std::make_shared<Ledger>(most);
   plan.rate /= crowds;
-  const std::uint64_t before = sum(&Crowd::Tally::delivered);
-  const std::uint64_t duplicated = sum(&Crowd::Tally::duplicated);
-  const std::uint64_t refused = sum(&Crowd::Tally::refused);
+  before_ = {sum(&Crowd::Tally::accepted), sum(&Crowd::Tally::delivered),
+             sum(&Crowd::Tally::duplicated), sum(&Crowd::Tally::refused)};
   std::uint32_t left = plan.outstanding;
   for (std::uint32_t i = 0; i < crowds; ++i) {
-    plan.outstanding = left / (crowds - i);
+    if (plan.writers == 0) plan.outstanding = left / (crowds - i);
     left -= plan.outstanding;
     crowds_[i]->begin(plan);
   }
+}
+
+Result<std::string> Stage::messages(Plan plan, std::uint32_t seconds) {
+  if (connected_ < std::max(2U, plan.end_of_writers())) {
+    return fail(Code::kInvalid, "connect somebody first");
+  }
+  const double expected = plan.rate > 0 ? plan.rate * seconds + 1000 : 100'000.0 * seconds;
+  begin(plan, static_cast<std::uint32_t>(std::min<double>(expected, kMostMessages)));
   const auto start = Clock::now();
   std::this_thread::sleep_for(std::chrono::seconds(seconds));
-  const std::uint64_t in_time = sum(&Crowd::Tally::delivered) - before;
+  const std::uint64_t in_time = sum(&Crowd::Tally::delivered) - before_.delivered;
   const double took = seconds_since(start);
   for (const auto& crowd : crowds_) crowd->cease();
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
   // What was refused is not delivered: without refusals this ends when all is there.
-  await("delivered", &Crowd::Tally::delivered, before + plan.ledger->sum().sent);
+  await("delivered", &Crowd::Tally::delivered, before_.delivered + ledger_->sum().sent);
+  return fates(static_cast<double>(in_time) / took);
+}
+
+Result<std::string> Stage::store(Plan plan, std::uint32_t count) {
+  if (connected_ < plan.writers || plan.first < connected_ ||
+      plan.first + plan.targets > scene_.people.users.size() || count > kMostMessages) {
+    return fail(Code::kInvalid, "the writers must be connected, and the targets only registered");
+  }
+  begin(plan, count);
+  const auto start = Clock::now();
+  await("stored", &Crowd::Tally::accepted, before_.accepted + count);
+  const double took = seconds_since(start);
+  for (const auto& crowd : crowds_) crowd->cease();
+  return fates(count / took);
+}
+
+Result<std::string> Stage::drain(std::uint32_t first, std::uint32_t end) {
+  if (!ledger_ || end > scene_.people.users.size()) {
+    return fail(Code::kInvalid, "store something for them first");
+  }
+  const auto start = Clock::now();
+  connect_range(first, end);
+  const std::uint64_t wanted = ledger_->sum().accepted;
+  await("delivered", &Crowd::Tally::delivered, before_.delivered + wanted);
+  const double took = seconds_since(start);
+  std::this_thread::sleep_for(std::chrono::seconds(1));  // duplicates, acknowledgements
+  return fates(static_cast<double>(wanted) / took);
+}
+
+std::string Stage::fates(double rate) const {
   Latencies latencies;
   for (const auto& crowd : crowds_) latencies.merge(crowd->latencies());
-  const auto sum_of_fates = plan.ledger->sum();
+  const auto sum_of_fates = ledger_->sum();
   const auto ms = [&](double share) {
     return static_cast<double>(latencies.quantile(share)) / 1000;
   };
@@ -182,13 +221,13 @@ Result<std::string> Stage::messages(Plan plan, std::uint32_t seconds) {
     quantiles.put(name.str(), ms(share));
   }
   return Json()
-      .put("messages_per_second", static_cast<double>(in_time) / took)
+      .put("messages_per_second", rate)
       .put("sent", sum_of_fates.sent)
       .put("accepted", sum_of_fates.accepted)
       .put("delivered", sum_of_fates.delivered)
-      .put("refused", sum(&Crowd::Tally::refused) - refused)
+      .put("refused", sum(&Crowd::Tally::refused) - before_.refused)
       .put("lost", sum_of_fates.lost)
-      .put("duplicated", sum(&Crowd::Tally::duplicated) - duplicated)
+      .put("duplicated", sum(&Crowd::Tally::duplicated) - before_.duplicated)
       .put("cut", sum(&Crowd::Tally::cut))
       .put("latency_ms", quantiles.text())
       .text();
@@ -197,22 +236,42 @@ Result<std::string> Stage::messages(Plan plan, std::uint32_t seconds) {
 Result<std::string> Stage::command(const std::string& line) {
   std::istringstream words(line);
   std::string verb;
-  std::uint32_t first = 0, seconds = 0;
-  Plan plan;
-  words >> verb >> first;
-  const bool writes = verb == "load" || verb == "flood";
-  if (writes) words >> seconds >> plan.size;
+  words >> verb;
+  if (verb != "register" && verb != "connect" && verb != "idle") return write(verb, words);
+  std::uint32_t count = 0;
   std::string more;
-  if (!words || first == 0 || words >> more) {
+  words >> count;
+  if (!words || count == 0 || words >> more) {
     return fail(Code::kInvalid, "not a command: see --help");
   }
-  if (verb == "register") return register_users(first);
-  if (verb == "connect") return connect_users(first);
-  if (verb == "idle") return idle(first);
-  if (!writes) return fail(Code::kInvalid, "not a command: see --help");
-  if (verb == "load") plan.rate = first;
-  else plan.outstanding = first;
-  return messages(plan, seconds);
+  if (verb == "register") return register_users(count);
+  return verb == "connect" ? connect_users(count) : idle(count);
+}
+
+// The commands that concern messages.
+Result<std::string> Stage::write(const std::string& verb, std::istringstream& words) {
+  std::vector<std::uint32_t> n;
+  for (std::uint32_t number = 0; words >> number;) n.push_back(number);
+  Plan plan;
+  const auto is = [&](std::string_view name, std::size_t count) {
+    return verb == name && n.size() == count && words.eof();
+  };
+  if (is("drain", 2)) return drain(n[0], n[1]);
+  if (is("store", 6)) {
+    plan = {.outstanding = n[1],
+            .size = n[5],
+            .writers = n[0],
+            .stride = 1,
+            .first = n[2],
+            .targets = n[3]};
+    return store(plan, n[4]);
+  }
+  if (is("load", 3)) plan = {.rate = double(n[0]), .size = n[2]};
+  else if (is("flood", 3)) plan = {.outstanding = n[0], .size = n[2]};
+  else if (is("pace", 4)) plan = {.rate = double(n[1]), .size = n[3], .writers = n[0]};
+  else if (is("pairs", 4)) plan = {.outstanding = n[1], .size = n[3], .writers = n[0]};
+  else return fail(Code::kInvalid, "not a command: see --help");
+  return messages(plan, n[n.size() - 2]);
 }
 
 }  // namespace godwit::loadgen

@@ -4,6 +4,7 @@
 // standard error. Blocks until the command is done, or nothing moves any more.
 #pragma once
 
+#include <sstream>
 #include <string>
 
 #include "apps/loadgen/crowd.h"
@@ -25,6 +26,11 @@ class Stage {
       "connect N              until N of them are connected\n"
       "load RATE SECONDS SIZE random pairs write RATE messages a second of SIZE octets\n"
       "flood N SECONDS SIZE   the same with N messages under way at any time\n"
+      "pairs N WINDOW SECONDS SIZE     user 2i writes to 2i + 1, WINDOW messages under way each\n"
+      "pace N RATE SECONDS SIZE        the same at RATE messages a second, all together\n"
+      "store N WINDOW FIRST COUNT MESSAGES SIZE\n"
+      "                       users 0 to N - 1 write to COUNT users that are not connected\n"
+      "drain FIRST END        users FIRST to END - 1 connect, and receive what was stored\n"
       "idle SECONDS           pings only\n";
 
   static Result<std::unique_ptr<Stage>> create(const Options& options);
@@ -40,6 +46,13 @@ class Stage {
   Result<std::string> connect_users(std::uint32_t count);
   Result<std::string> idle(std::uint32_t seconds);
   Result<std::string> messages(Plan plan, std::uint32_t seconds);
+  Result<std::string> store(Plan plan, std::uint32_t count);
+  Result<std::string> drain(std::uint32_t first, std::uint32_t end);
+  Result<std::string> write(const std::string& verb, std::istringstream& words);
+  // Gives the crowds their parts of it, of at most `most` messages.
+  void begin(Plan& plan, std::uint32_t most);
+  void connect_range(std::uint32_t first, std::uint32_t end);
+  std::string fates(double rate) const;
   // Waits until `figure` is `target`, or has not moved for a while.
   void await(const char* what, std::atomic<std::uint64_t> Crowd::Tally::* figure,
              std::uint64_t target) const;
@@ -47,6 +60,11 @@ class Stage {
   const Options options_;
   Scene scene_;
   std::uint32_t connected_ = 0;
+  // Of the last messages: their ledger, and the figures before.
+  std::shared_ptr<Ledger> ledger_;
+  struct {
+    std::uint64_t accepted = 0, delivered = 0, duplicated = 0, refused = 0;
+  } before_;
   std::vector<std::unique_ptr<Crowd>> crowds_;
 };
 
