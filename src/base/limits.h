@@ -107,6 +107,16 @@ inline constexpr Duration kRequestTimeout = seconds(15);  // then the connection
 inline constexpr Duration kCloseGrace = seconds(5);  // for the last octets to leave
 inline constexpr std::size_t kSendQueueBytes = 4 * 1024 * 1024;  // then a slow reader is cut
 
+// ---- fairness and overload, for each loop of a server
+inline constexpr std::size_t kInboundPerTurn = 64 * 1024;  // one read: a full Noise record fits
+inline constexpr std::uint32_t kFramesPerTurn = 32;  // of one connection: 1 ms of the others' time
+inline constexpr std::uint32_t kHandshakesPerTurn = 4;  // 0.2 ms each, before others have a turn
+inline constexpr std::size_t kHandshakesWaiting = 2048;  // half a second's worth ...
+inline constexpr std::size_t kHandshakesPerNetwork = 256;  // ... for eight networks at least
+inline constexpr Duration kOverloaded = seconds(1);  // what a commit took: submits are refused ...
+inline constexpr std::size_t kOverloadedUses = 1024;  // ... while so many wait for the store
+inline constexpr Duration kOverloadRetry = seconds(2);  // when a refused client comes again
+
 // ---- client
 inline constexpr Duration kTypingRepeats = seconds(3);  // while somebody goes on typing ...
 inline constexpr Duration kTypingFades = seconds(7);  // ... and when the other side hides it again

@@ -64,6 +64,17 @@ Address Address::with_port(std::uint16_t port) const {
   return Address(raw);
 }
 
+std::uint64_t Address::network() const {
+  constexpr std::uint64_t kV4 = std::uint64_t{1} << 63;  // IPv6 leaves this bit free
+  sockaddr_storage raw = raw_;
+  if (!is_v6()) return kV4 | ntohl(v4(raw).sin_addr.s_addr) >> 8;
+  const std::uint8_t* octets = v6(raw).sin6_addr.s6_addr;
+  const bool mapped = IN6_IS_ADDR_V4MAPPED(&v6(raw).sin6_addr);
+  std::uint64_t prefix = 0;
+  for (int i = 0; i < (mapped ? 3 : 7); ++i) prefix = prefix << 8 | octets[mapped ? 12 + i : i];
+  return mapped ? kV4 | prefix : prefix;
+}
+
 std::string Address::text() const {
   std::array<char, INET6_ADDRSTRLEN> host{};
   sockaddr_storage raw = raw_;

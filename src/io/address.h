@@ -25,6 +25,8 @@ class Address {
   bool is_v6() const { return raw_.ss_family == AF_INET6; }
   std::uint16_t port() const;
   Address with_port(std::uint16_t port) const;
+  // What one subscriber is usually given: the /24 of an IPv4 address, the /56 of an IPv6 one.
+  std::uint64_t network() const;
   // As resolve() reads it.
   std::string text() const;
 

@@ -16,7 +16,6 @@ namespace godwit::io {
 namespace {
 
 constexpr std::uint32_t kListenerIndex = Loop::kMaxIndex;
-constexpr std::size_t kReadBytes = 256 * 1024;  // four full Noise records in one call
 constexpr int kAcceptsPerTurn = 64;             // so that a flood cannot starve the connections
 constexpr Duration kAcceptPause = milliseconds(100);  // when descriptors ran out
 
@@ -40,7 +39,10 @@ std::unexpected<Error> listen_error(int error) {
 }  // namespace
 
 Tcp::Tcp(Loop& loop, Owner& owner)
-    : loop_(loop), owner_(owner), source_(loop.add_source(*this)), scratch_(kReadBytes) {}
+    : loop_(loop),
+      owner_(owner),
+      source_(loop.add_source(*this)),
+      scratch_(limits::kInboundPerTurn) {}
 
 Tcp::~Tcp() { close_all(); }
 
@@ -230,6 +232,30 @@ void Tcp::offer(Conn conn, Slot& slot, ByteView fresh) {
   } else if (slot.buffers != nullptr && slot.buffers->empty()) {
     slot.buffers.reset();
   }
+}
+
+void Tcp::pause(Conn conn) {
+  Slot* slot = find(conn);
+  if (slot == nullptr || slot->state != State::kOpen) return;
+  watch(conn, *slot, slot->watched & ~static_cast<std::uint32_t>(EPOLLIN));
+}
+
+void Tcp::resume(Conn conn) {
+  Slot* slot = find(conn);
+  if (slot == nullptr || slot->state != State::kOpen) return;
+  watch(conn, *slot, slot->watched | EPOLLIN);
+  offer(conn, *slot, {});
+}
+
+std::optional<Address> Tcp::remote(Conn conn) const {
+  const Slot* slot = find(conn);
+  sockaddr_storage raw{};
+  socklen_t size = sizeof raw;
+  if (slot == nullptr || slot->fd < 0 ||
+      getpeername(slot->fd, reinterpret_cast<sockaddr*>(&raw), &size) != 0) {
+    return std::nullopt;
+  }
+  return Address::from(raw);
 }
 
 void Tcp::send(Conn conn, ByteView octets) {

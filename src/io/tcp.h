@@ -79,7 +79,14 @@ class Tcp final : private Source {
   // thread with its own table of descriptors does this before it ends.
   void close_all();
 
+  // Reads no more of it until resume(), which offers what was kept, be it nothing, and then reads
+  // on. What the peer sends meanwhile fills the kernel's buffers, and then the peer waits.
+  void pause(Conn conn);
+  void resume(Conn conn);
+
   bool is_open(Conn conn) const;  // neither closed nor closing
+  // The other end; nothing when it is gone.
+  std::optional<Address> remote(Conn conn) const;
   std::uint32_t connections() const { return live_; }
   std::uint64_t refused() const { return refused_; }  // for want of descriptors or by the maximum
 

@@ -21,9 +21,10 @@ enum class ConnectResult : std::uint8_t {
   kTimeout,
   kGone,  // the client left before it was done
   kRefused,
+  kShed,  // too many handshakes wait
 };
-inline constexpr std::array<std::string_view, 6> kConnectResults = {
-    "ok", "bad_preamble", "bad_handshake", "timeout", "gone", "refused"};
+inline constexpr std::array<std::string_view, 7> kConnectResults = {
+    "ok", "bad_preamble", "bad_handshake", "timeout", "gone", "refused", "shed"};
 
 // Why a connection ended after its handshake. Labels of a metric, see kEndReasons.
 enum class EndReason : std::uint8_t {
@@ -45,6 +46,7 @@ struct Connection {
   // Only while there is something in it.
   struct Busy {
     std::optional<proto::NoiseHandshake> handshake;
+    Bytes waiting;  // a message of the handshake, until it is its turn
     proto::FrameReader reader;
     std::vector<SharedBytes> unsent;  // frames of this turn
   };

@@ -54,18 +54,29 @@ void ServerLoop::on_accepted(io::Conn conn) {
 std::size_t ServerLoop::on_octets(io::Conn conn, ByteView octets) {
   Connection& connection = connections_[conn.index];
   connection.heard = whole_seconds(loop_->uptime());
-  counts_.octets_in += octets.size();
+  frames_left_ = limits::kFramesPerTurn;
+  if (connection.state == Connection::State::kOpen && connection.busy != nullptr) {
+    take_frames(conn, connection);  // those that an earlier turn left
+  }
   std::size_t used = 0;
   while (connection.state == Connection::State::kHandshake ||
          connection.state == Connection::State::kOpen) {
-    const std::size_t step = consume(conn, connection, octets.subspan(used));
-    if (step == 0) {
-      counts_.octets_in -= octets.size() - used;  // they are offered again
-      return used;
+    if (frames_left_ == 0) {
+      hungry_.push_back(conn);
+      tcp_.pause(conn);
+      break;
     }
+    const std::size_t step = consume(conn, connection, octets.subspan(used));
+    if (step == 0) break;
     used += step;
   }
-  return octets.size();
+  const bool over = connection.state == Connection::State::kClosing;
+  counts_.octets_in += over ? octets.size() : used;
+  return over ? octets.size() : used;  // the rest is offered again
+}
+
+void ServerLoop::take_hungry() {
+  for (const io::Conn conn : std::exchange(hungry_, {})) tcp_.resume(conn);
 }
 
 // Uses up the next whole thing, or nothing.
@@ -73,6 +84,7 @@ std::size_t ServerLoop::consume(io::Conn conn, Connection& connection, ByteView 
   const bool handshake = connection.state == Connection::State::kHandshake;
   if (handshake && connection.busy == nullptr) return consume_preamble(conn, connection, octets);
   if (octets.size() < kLength) return 0;
+  if (handshake && !connection.busy->waiting.empty()) return 0;
   const std::size_t size = get_be16(octets);
   if (handshake && size > limits::kMaxHandshake) {
     refuse(conn, connection, ConnectResult::kBadHandshake);
@@ -80,7 +92,7 @@ std::size_t ServerLoop::consume(io::Conn conn, Connection& connection, ByteView 
   }
   if (octets.size() < kLength + size) return 0;
   const ByteView message = octets.subspan(kLength, size);
-  if (handshake) take_handshake(conn, connection, message);
+  if (handshake) queue_handshake(conn, connection, message);
   else take_record(conn, connection, message);
   return kLength + size;
 }
@@ -104,6 +116,41 @@ std::size_t ServerLoop::consume_preamble(io::Conn conn, Connection& connection, 
   }
   refuse(conn, connection, ConnectResult::kBadPreamble);
   return octets.size();
+}
+
+// Nothing more is read of it until then: who has no session yet gets no buffers.
+void ServerLoop::queue_handshake(io::Conn conn, Connection& connection, ByteView message) {
+  using Verdict = server::HandshakeQueue::Verdict;
+  const auto remote = tcp_.remote(conn);
+  if (!remote) return refuse(conn, connection, ConnectResult::kGone);
+  if (message.empty()) return refuse(conn, connection, ConnectResult::kBadHandshake);
+  switch (handshake_queue_.push(remote->network(), session_of(conn).value)) {
+    case Verdict::kNetworkFull:
+      ++counts_.shed_network;
+      return refuse(conn, connection, ConnectResult::kShed);
+    case Verdict::kFull:
+      ++counts_.shed_handshakes;
+      return refuse(conn, connection, ConnectResult::kShed);
+    case Verdict::kWaits: break;
+  }
+  connection.work().waiting = to_bytes(message);
+  tcp_.pause(conn);
+}
+
+// Those whose connection is gone cost nothing and do not count.
+void ServerLoop::take_handshakes() {
+  for (std::uint32_t taken = 0; taken < limits::kHandshakesPerTurn;) {
+    const auto ticket = handshake_queue_.pop();
+    if (!ticket) return;
+    const io::Conn conn = *conn_of({*ticket});
+    Connection* connection = find(conn);
+    if (connection == nullptr || connection->state != Connection::State::kHandshake) continue;
+    ++taken;
+    const Bytes message = std::exchange(connection->busy->waiting, {});
+    take_handshake(conn, *connection, message);
+    tcp_.resume(conn);
+  }
+  if (!handshake_queue_.empty()) loop_->post([] {});  // a turn for the others, then on
 }
 
 void ServerLoop::take_handshake(io::Conn conn, Connection& connection, ByteView message) {
@@ -138,10 +185,15 @@ void ServerLoop::take_record(io::Conn conn, Connection& connection, ByteView rec
   if (!plaintext) return end(conn, connection, EndReason::kBadRecord);
   proto::FrameReader& reader = connection.work().reader;
   if (!reader.feed(*plaintext)) return end(conn, connection, EndReason::kBadFrame);
-  while (connection.state == Connection::State::kOpen) {
-    auto frame = reader.next();
+  take_frames(conn, connection);
+}
+
+void ServerLoop::take_frames(io::Conn conn, Connection& connection) {
+  while (connection.state == Connection::State::kOpen && frames_left_ > 0) {
+    auto frame = connection.work().reader.next();
     if (!frame) return end(conn, connection, EndReason::kBadFrame);
     if (!*frame) break;
+    --frames_left_;
     ++counts_.frames_in;
     tell([&](Env& env) { shard_.on_frame(session_of(conn), std::move(**frame), env, outputs_); });
   }

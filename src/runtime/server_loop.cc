@@ -158,7 +158,9 @@ void ServerLoop::on_closed(io::Conn conn, io::CloseReason reason) {
 }
 
 void ServerLoop::on_turn_end() {
+  take_handshakes();
   take_own_messages();
+  if (!hungry_.empty()) loop_->post([this] { take_hungry(); });
   if (!jobs_.empty()) shared_.store->submit(std::exchange(jobs_, {}));
   for (std::size_t i = 0; i < published_.size(); ++i) {
     if (i == shard_id_.value || published_[i].empty()) continue;

@@ -23,6 +23,7 @@
 #include "runtime/code_courier.h"
 #include "runtime/connection.h"
 #include "runtime/store_worker.h"
+#include "server/handshake_queue.h"
 #include "server/shard.h"
 
 namespace godwit::runtime {
@@ -54,6 +55,8 @@ struct LoopCounters {
   std::uint64_t octets_in = 0;
   std::uint64_t octets_out = 0;
   std::uint64_t bus_dropped = 0;
+  std::uint64_t shed_network = 0;  // handshakes: too many of one network wait
+  std::uint64_t shed_handshakes = 0;  // too many in all
   Duration ticked;  // uptime of the last tick
 };
 
@@ -93,9 +96,13 @@ class ServerLoop final : private io::Tcp::Owner {
   Connection* find(io::Conn conn);
   std::size_t consume(io::Conn conn, Connection& connection, ByteView octets);
   std::size_t consume_preamble(io::Conn conn, Connection& connection, ByteView octets);
+  void queue_handshake(io::Conn conn, Connection& connection, ByteView message);
+  void take_handshakes();  // some of those that wait
   void take_handshake(io::Conn conn, Connection& connection, ByteView message);
   void open(io::Conn conn, Connection& connection);
   void take_record(io::Conn conn, Connection& connection, ByteView record);
+  void take_frames(io::Conn conn, Connection& connection);
+  void take_hungry();  // those that had more than a turn's frames
   void refuse(io::Conn conn, Connection& connection, ConnectResult result);
   void end(io::Conn conn, Connection& connection, EndReason reason);
   void flush(io::Conn conn, Connection& connection);
@@ -134,6 +141,9 @@ class ServerLoop final : private io::Tcp::Owner {
     io::Conn conn;
   };
   std::deque<Handshake> handshakes_;  // oldest first; those that are done are passed over
+  server::HandshakeQueue handshake_queue_;  // tickets: SessionIds
+  std::uint32_t frames_left_ = 0;  // of the connection that is being read, in this turn
+  std::vector<io::Conn> hungry_;
   std::uint32_t idle_cursor_ = 0;
   bool draining_ = false;
 

@@ -23,6 +23,7 @@ LoopCounters sum(const std::vector<std::unique_ptr<ServerLoop>>& loops) {
     total.shard.acknowledged += one.shard.acknowledged;
     total.shard.refused_full += one.shard.refused_full;
     total.shard.rate_limited += one.shard.rate_limited;
+    total.shard.overloaded += one.shard.overloaded;
     total.shard.commits += one.shard.commits;
     total.shard.commit_failures += one.shard.commit_failures;
     total.shard.registrations += one.shard.registrations;
@@ -37,6 +38,8 @@ LoopCounters sum(const std::vector<std::unique_ptr<ServerLoop>>& loops) {
     total.octets_in += one.octets_in;
     total.octets_out += one.octets_out;
     total.bus_dropped += one.bus_dropped;
+    total.shed_network += one.shed_network;
+    total.shed_handshakes += one.shed_handshakes;
   }
   return total;
 }
@@ -56,7 +59,8 @@ void put_connections(MetricsText& text, const LoopCounters& total) {
   text.sample(total.octets_out, "direction=\"out\"");
 }
 
-void put_messages(MetricsText& text, const server::Counters& shard) {
+void put_messages(MetricsText& text, const LoopCounters& total) {
+  const server::Counters& shard = total.shard;
   text.counter("godwitd_registrations_total", "Accounts registered.", shard.registrations);
   text.counter("godwitd_messages_accepted_total",
                "Envelopes stored, whose sender heard so; one per receiving device.",
@@ -65,9 +69,14 @@ void put_messages(MetricsText& text, const server::Counters& shard) {
                shard.delivered);
   text.counter("godwitd_messages_acknowledged_total",
                "Envelopes erased because the device has them.", shard.acknowledged);
-  text.family("godwitd_shed_total", "counter", "Requests refused, by reason.");
+  text.family("godwitd_shed_total", "counter", "What was refused, by reason.");
   text.sample(shard.refused_full, "reason=\"mailbox_full\"");
   text.sample(shard.rate_limited, "reason=\"rate_limited\"");
+  text.sample(shard.overloaded, "reason=\"overloaded\"");
+  text.sample(total.shed_network, "reason=\"handshakes_of_network\"");
+  text.sample(total.shed_handshakes, "reason=\"handshakes\"");
+  text.sample(total.ends[static_cast<std::size_t>(EndReason::kSlowReader)],
+              "reason=\"slow_reader\"");
   text.gauge("godwitd_entities", "Accounts and directory entries in memory.", shard.entities);
   text.gauge("godwitd_sleeping_devices", "Attached devices whose account is not in memory.",
              shard.sleeping);
@@ -85,7 +94,7 @@ std::string ServerRuntime::metrics() const {
   text.gauge("godwitd_ready", "1 when /readyz says so.", not_ready().empty() ? 1 : 0);
   const LoopCounters total = sum(shared_.loops);
   put_connections(text, total);
-  put_messages(text, total.shard);
+  put_messages(text, total);
   text.counter("godwitd_bus_dropped_total", "Messages between shards dropped for want of room.",
                total.bus_dropped);
   if (shared_.store != nullptr) {

@@ -207,6 +207,23 @@ TEST_F(ServerRuntimeTest, OctetsMayComeOneByOneAndFramesManyAtOnce) {
   for (std::uint64_t id = 1; id <= 500; ++id) ASSERT_EQ(client.next()->id, id);
 }
 
+TEST_F(ServerRuntimeTest, MoreFramesThanATurnTakesAreAllAnsweredInTheirOrder) {
+  Peer peer(address_);
+  ASSERT_TRUE(peer.shake(Handshake::kIK, runtime_->key()));
+  constexpr std::uint64_t kRecords = 3, kFrames = 10 * limits::kFramesPerTurn + 1;
+  std::uint64_t id = 0;
+  for (std::uint64_t record = 0; record < kRecords; ++record) {
+    Bytes stream;
+    for (std::uint64_t i = 0; i < kFrames; ++i) proto::put_frame(stream, {Kind::kSubmit, ++id, {}});
+    peer.write_plain(stream);
+  }
+  for (std::uint64_t expected = 1; expected <= kRecords * kFrames; ++expected) {
+    const auto frame = peer.next();
+    ASSERT_TRUE(frame.has_value());
+    ASSERT_EQ(frame->id, expected);
+  }
+}
+
 TEST_F(ServerRuntimeTest, ACodeTravelsThroughStoreAndGatewayFromEveryShard) {
   for (int i = 0; i < 8; ++i) {
     const auto client = peer();

@@ -55,6 +55,7 @@ struct Shard::State {
     std::uint64_t serial = 0;
     std::size_t load_step = SIZE_MAX;  // index into the scans that load the entity
     Message dialled;  // of a Dial: who waits for the answer
+    Instant since;  // when what led to it arrived
   };
 
   explicit State(ShardConfig c) : config(c) { CHECK(config.placement != nullptr); }
@@ -70,6 +71,7 @@ struct Shard::State {
   Token fanouts_asked = 0;  // 0: not yet, or in vain
   std::uint64_t next_serial = 1;
   Dormant dormant;
+  Duration commit_took;  // the last one that ended
   // Hosts by Host::visit, soonest first; others are left over.
   using Visit = std::tuple<Instant, std::uint64_t, Address>;
   std::priority_queue<Visit, std::vector<Visit>, std::greater<>> visits;
@@ -124,17 +126,23 @@ struct Shard::State {
   }
 
   void to_entity(Message message, Env& env, Outputs& out) {
+    if (refuses(message)) {
+      ++counters.overloaded;
+      return refuse_message(message, kBusy, out, limits::kOverloadRetry);
+    }
     const Address address{kind_of(message.verb), message.to};
     auto it = hosts.find(address);
     if (it == hosts.end()) {
       if (address.kind == Address::Kind::kAccount && sleeps_on(message, out)) return;
-      if (hosts.size() >= kMaxEntities) return refuse_message(message, kBusy, out);
+      if (hosts.size() >= kMaxEntities)
+        return refuse_message(message, kBusy, out, limits::kOverloadRetry);
       it = load(address, env.now, out);
     }
     Host& host = it->second;
     host.used = env.now;
     if (!host.entity) {
-      if (host.waiting.size() >= kWaitingMessages) return refuse_message(message, kBusy, out);
+      if (host.waiting.size() >= kWaitingMessages)
+        return refuse_message(message, kBusy, out, limits::kOverloadRetry);
       host.waiting.push_back(std::move(message));
       return;
     }
@@ -153,8 +161,15 @@ struct Shard::State {
     return true;
   }
 
-  void refuse_message(const Message& message, Error error, Outputs& out) {
-    if (message.request != 0) post(refuse(message, error).message, out);
+  void refuse_message(const Message& message, Error error, Outputs& out, Duration retry = {}) {
+    if (message.request != 0) post(refuse(message, error, retry).message, out);
+  }
+
+  // The store is behind. What makes more work for it is refused before it costs any; what makes
+  // less of it (acknowledgements) goes on, so that the server recovers.
+  bool refuses(const Message& message) const {
+    const bool more = message.verb == Verb::kSubmit || message.verb == Verb::kGroupSubmit;
+    return more && uses.size() >= limits::kOverloadedUses && commit_took > limits::kOverloaded;
   }
 
   static Address::Kind kind_of(Verb verb) {
@@ -232,7 +247,7 @@ struct Shard::State {
   // ---- effects
 
   Token use(const Address& address, const Host& host, std::size_t load_step = SIZE_MAX) {
-    uses[next_token] = {address, host.serial, load_step, {}};
+    uses[next_token] = {address, host.serial, load_step, {}, host.used};
     return next_token++;
   }
 
@@ -405,6 +420,7 @@ void Shard::on_written(Token token, Result<void> result, Env& env, Outputs& out)
   const auto it = state_->redeem(token, use);
   if (it == state_->hosts.end()) return;
   State::Host& host = it->second;
+  state_->commit_took = env.now - use.since;
   host.committing = false;
   // R4: acknowledged only if the lease is still valid after the write returned.
   const Lease lease = state_->config.placement->lease(slot_of(use.address.key));

@@ -285,6 +285,29 @@ TEST_P(ShardTest, AHintReachesWhoIsThereAndIsNeverStored) {
   EXPECT_TRUE(node_.deliveries(bob.session).empty());
 }
 
+TEST_P(ShardTest, WhenTheStoreIsBehindSubmitsAreRefusedWithATimeToComeAgain) {
+  Person alice = join(1);
+  Person bob = join(2);
+  node_.ask<proto::Attached>(alice.session, Kind::kSubmit, letter(bob, 1));
+  node_.write_takes = limits::kOverloaded + milliseconds(1);
+  node_.ask<proto::Attached>(alice.session, Kind::kSubmit, letter(bob, 2));
+  node_.write_takes = {};
+  // Much that waits for the store, on every shard.
+  SeededEntropy strangers(11);
+  for (std::size_t i = 0; i < limits::kOverloadedUses * GetParam(); ++i) {
+    node_.post(alice.session, Kind::kFetchBundles, proto::FetchBundles{UserId::random(strangers)});
+  }
+  EXPECT_EQ(node_.counters().overloaded, 0u);
+  const auto error = node_.refused(alice.session, Kind::kSubmit, letter(bob, 3));
+  EXPECT_EQ(error.code, Code::kUnavailable);
+  EXPECT_EQ(error.retry_after, limits::kOverloadRetry);
+  EXPECT_EQ(node_.counters().overloaded, 1u);
+  EXPECT_EQ(node_.deliveries(bob.session).size(), 2u);
+  // It has caught up.
+  node_.ask<proto::Attached>(alice.session, Kind::kSubmit, letter(bob, 3));
+  EXPECT_EQ(node_.deliveries(bob.session).size(), 3u);
+}
+
 TEST_P(ShardTest, NothingWithoutAttaching) {
   Person alice = join(1);
   const SessionId stranger = node_.open({77});

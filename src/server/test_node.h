@@ -102,6 +102,7 @@ class Node {
     for (const auto& shard : shards_) {
       sum.entities += shard->counters().entities;
       sum.sleeping += shard->counters().sleeping;
+      sum.overloaded += shard->counters().overloaded;
     }
     return sum;
   }
@@ -118,6 +119,7 @@ class Node {
   ports::MemoryStore store;
   std::string code;        // the last that was sent
   bool fail_writes = false;
+  Duration write_takes;
   int reads = 0;
   bool duplicate_bus = false;
   std::uint32_t lose_bus = 0;  // every so many-th message
@@ -145,6 +147,7 @@ class Node {
     call(session.value % shards_.size(), verb);
   }
   void perform(std::size_t shard, Write& write) {
+    now = now + write_takes;
     Result<void> result = fail(Code::kFull, "the disk is full");
     if (!fail_writes) result = store.write({&write.batch, 1}, ports::Durability::kSafe);
     call(shard,
