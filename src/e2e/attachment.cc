@@ -96,7 +96,8 @@ Result<void> open_attachment_chunk(const Attachment& attachment, std::uint64_t i
   }
   const std::uint64_t start = index * kAttachmentChunk;
   const std::uint64_t left = attachment.size - std::min(attachment.size, start);
-  out.resize(before + std::min<std::uint64_t>(out.size() - before, left));  // padding goes
+  const auto text = std::min<std::uint64_t>(out.size() - before, left);
+  out.resize(before + static_cast<std::size_t>(text));  // padding goes
   return {};
 }
 
