@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::uint16_t kShards = 2;
 constexpr std::uint64_t kSessions = 6;
+constexpr Duration kWriteBehind = milliseconds(200);  // of the first shard
 constexpr int kMaxOutputs = 20000;  // of one step: far above what any step can cause
 
 class Server {
@@ -72,8 +73,8 @@ class Server {
     outputs_.clear();
     placement_ = std::make_unique<server::Placement>(kShards, ++incarnation_);
     for (std::uint16_t i = 0; i < kShards; ++i) {
-      shards_.push_back(
-          std::make_unique<server::Shard>(server::ShardConfig{ShardId{i}, placement_.get(), {}}));
+      shards_.push_back(std::make_unique<server::Shard>(server::ShardConfig{
+          ShardId{i}, placement_.get(), {}, i == 0 ? kWriteBehind : Duration{}}));
     }
     for (std::uint64_t i = 0; i < kSessions; ++i) open(static_cast<std::uint8_t>(i));
   }
@@ -113,6 +114,7 @@ class Server {
     for (std::uint16_t i = 0; i < kShards; ++i) {
       server::Outputs out;
       shards_[i]->on_tick(env_, out);
+      shards_[i]->on_timer(env_, out);
       collect(i, out);
     }
   }
@@ -202,6 +204,7 @@ class Server {
   void perform(std::uint16_t, server::Publish& publish, server::Outputs&) {
     on_bus(publish.to.value, publish.message);
   }
+  void perform(std::uint16_t, server::Timer&, server::Outputs&) {}  // tick() fires them all
   void perform(std::uint16_t shard, server::SendCode& send, server::Outputs& out) {
     code_ = send.code;
     Result<void> result;

@@ -28,6 +28,17 @@ void put_bytes_field(Bytes& out, std::uint32_t number, ByteView value) {
   append(out, value);
 }
 
+void put_length_at(Bytes& out, std::size_t at) {
+  const std::size_t size = out.size() - at - 1;
+  std::size_t more = 0;  // octets that the length takes beyond the first
+  for (std::size_t rest = size >> 7; rest != 0; rest >>= 7) ++more;
+  if (more != 0) out.insert(out.begin() + static_cast<std::ptrdiff_t>(at), more, 0);
+  for (std::size_t i = 0; i <= more; ++i) {
+    const auto bits = static_cast<std::uint8_t>(size >> (7 * i) & 0x7F);
+    out[at + i] = i == more ? bits : static_cast<std::uint8_t>(bits | 0x80);
+  }
+}
+
 Result<std::uint64_t> Reader::varint() {
   std::uint64_t value = 0;
   for (std::size_t i = 0; i < 10; ++i) {

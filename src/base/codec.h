@@ -31,6 +31,15 @@ enum class WireType : std::uint8_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kFix
 void put_varint(Bytes& out, std::uint64_t value);
 void put_uint_field(Bytes& out, std::uint32_t number, std::uint64_t value);
 void put_bytes_field(Bytes& out, std::uint32_t number, ByteView value);
+// Puts the number of octets that follow `at` there, where one octet was left for it.
+void put_length_at(Bytes& out, std::size_t at);
+// Appends what `write` appends to `out`, with its length before it.
+void put_delimited(Bytes& out, auto write) {
+  const std::size_t at = out.size();
+  out.push_back(0);
+  write();
+  put_length_at(out, at);
+}
 
 // A bounds-checked cursor over borrowed octets.
 class Reader {
@@ -126,10 +135,8 @@ struct Encoder {
   }
   template <typename T>
   void nested(std::uint32_t number, const T& value) {
-    Bytes body;
-    Encoder inner{body};
-    T::fields(value, inner);
-    put_bytes_field(out, number, body);
+    put_varint(out, std::uint64_t{number} << 3 | static_cast<std::uint64_t>(WireType::kBytes));
+    put_delimited(out, [&] { T::fields(value, *this); });
   }
   // Elements are written even when they are zero: their count matters.
   template <typename T>
@@ -214,6 +221,7 @@ void encode_to(Bytes& out, const T& record) {
 template <typename T>
 Bytes encode(const T& record) {
   Bytes out;
+  out.reserve(64);  // most are no longer, and growing there octet by octet costs more
   encode_to(out, record);
   return out;
 }

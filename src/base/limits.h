@@ -29,10 +29,12 @@ inline constexpr std::size_t kDeliverWindowBytes = 1024 * 1024;  // the same, in
 inline constexpr std::size_t kMailboxEnvelopes = 20000;  // a month of 650 a day
 inline constexpr std::size_t kMailboxBytes = 64 * 1024 * 1024;  // per device, on disk
 inline constexpr Duration kMailboxRetention = days(30);
+// For a connected device's acknowledgement, before what it was sent is stored: a mobile round trip.
+inline constexpr Duration kWriteBehind = milliseconds(200);
 
 // ---- groups
 inline constexpr std::size_t kGroupMembers = 1024;  // each costs the others a session
-inline constexpr std::size_t kGroupPending = 256;   // who wait to be let in
+inline constexpr std::size_t kGroupPending = 256;  // who wait to be let in
 inline constexpr std::size_t kMaxGroupInfo = 16 * 1024;  // sealed: name, description, a thumbnail
 inline constexpr std::size_t kMaxGroupState =
     128 * 1024;  // 1,024 members of 60 octets, and the rest

@@ -4,10 +4,13 @@
 
 namespace godwit::proto {
 
+namespace {
+constexpr std::size_t kFrameOverhead = 32;  // of lengths, kind and id
+}  // namespace
+
 void put_frame(Bytes& stream, const Frame& frame) {
-  const Bytes body = encode(frame);
-  put_varint(stream, body.size());
-  append(stream, body);
+  if (stream.empty()) stream.reserve(frame.body.size() + kFrameOverhead);
+  put_delimited(stream, [&] { encode_to(stream, frame); });
 }
 
 Frame ok_frame(std::uint64_t id) { return {Kind::kOk, id, {}}; }
@@ -38,12 +41,23 @@ Result<std::optional<ByteView>> head(ByteView in, std::size_t& whole) {
 
 }  // namespace
 
+Result<void> FrameReader::feed(Bytes&& octets) {
+  if (!buffer_.empty()) return feed(ByteView(octets));
+  buffer_ = std::move(octets);
+  used_ = 0;
+  return check_head();
+}
+
 Result<void> FrameReader::feed(ByteView octets) {
   if (used_ > 0) {
     buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(used_));
     used_ = 0;
   }
   append(buffer_, octets);
+  return check_head();
+}
+
+Result<void> FrameReader::check_head() const {
   std::size_t whole = 0;
   if (auto first = head(buffer_, whole); !first) return fail(first.error());
   return {};

@@ -29,11 +29,14 @@ class FrameReader {
  public:
   // Adds octets that arrived. kTooLarge: a frame over limits::kMaxFrame; close the connection.
   Result<void> feed(ByteView octets);
+  Result<void> feed(Bytes&& octets);  // takes them, when nothing else waits
   // The next whole frame, nullopt when there is none yet, kCorrupt when it is malformed.
   Result<std::optional<Frame>> next();
   bool idle() const { return buffer_.empty(); }
 
  private:
+  Result<void> check_head() const;
+
   Bytes buffer_;
   std::size_t used_ = 0;  // octets of buffer_ already returned
 };

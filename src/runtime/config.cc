@@ -69,6 +69,14 @@ constexpr ConfigKey kKeys[] = {
        return set_number<std::uint32_t>(c.max_connections, v, 4'000'000);
      },
      "a number from 0 to 4000000"},
+    {"write_behind", "200", true,
+     "Milliseconds that a message to a connected device may wait for its acknowledgement before it "
+     "is stored. What is acknowledged in time is never stored; nothing is accepted before one of "
+     "the two. 0: everything is stored at once.",
+     [](Config& c, std::string_view v) {
+       return set_number<std::uint32_t>(c.write_behind, v, 5'000);
+     },
+     "a number from 0 to 5000"},
     {"log", "human", false, "The form of the log on standard error: human, or json for machines.",
      [](Config& c, std::string_view v) { return set_choice(c.log, v, kFormats); }, "human or json"},
     {"log_level", "info", false, "The least level that is logged: debug, info, warn or error.",

@@ -26,6 +26,7 @@ struct Config {
   std::string http;  // empty: off
   std::uint16_t threads = 0;
   std::uint32_t max_connections = 0;
+  std::uint32_t write_behind = 0;  // milliseconds
   LogFormat log = LogFormat::kHuman;
   LogLevel log_level = LogLevel::kInfo;
 };

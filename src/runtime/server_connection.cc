@@ -181,10 +181,10 @@ void ServerLoop::open(io::Conn conn, Connection& connection) {
 }
 
 void ServerLoop::take_record(io::Conn conn, Connection& connection, ByteView record) {
-  const auto plaintext = connection.channel->open(record);
+  auto plaintext = connection.channel->open(record);
   if (!plaintext) return end(conn, connection, EndReason::kBadRecord);
   proto::FrameReader& reader = connection.work().reader;
-  if (!reader.feed(*plaintext)) return end(conn, connection, EndReason::kBadFrame);
+  if (!reader.feed(std::move(*plaintext))) return end(conn, connection, EndReason::kBadFrame);
   take_frames(conn, connection);
 }
 

@@ -46,7 +46,7 @@ ServerLoop::ServerLoop(ServerShared& shared, ShardId shard, std::unique_ptr<io::
       shard_id_(shard),
       loop_(std::move(loop)),
       tcp_(*loop_, *this),
-      shard_({shard, &*shared.placement, shared.pepper}),
+      shard_({shard, &*shared.placement, shared.pepper, shared.write_behind}),
       published_(shared.placement->shards()) {}
 
 ServerLoop::~ServerLoop() { stop(); }
@@ -127,6 +127,8 @@ void ServerLoop::perform(server::Output& output) {
   } else if (auto* publish = std::get_if<server::Publish>(&output)) {
     CHECK(publish->to.value < published_.size());
     published_[publish->to.value].push_back(std::move(publish->message));
+  } else if (auto* timer = std::get_if<server::Timer>(&output)) {
+    loop_->after(timer->after, [this] { tell([&](Env& env) { shard_.on_timer(env, outputs_); }); });
   } else if (auto* code = std::get_if<server::SendCode>(&output)) {
     shared_.courier->send(
         std::move(code->phone), std::move(code->code), [this, token = code->token](auto result) {

@@ -40,6 +40,7 @@ struct ServerShared {
   std::vector<std::unique_ptr<ServerLoop>> loops;  // by shard
   Duration handshake_timeout;
   Duration idle_timeout;
+  Duration write_behind;
   std::uint32_t max_connections = UINT32_MAX;
   std::atomic<std::uint32_t> connections = 0;  // of all loops
 };

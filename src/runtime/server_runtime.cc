@@ -39,6 +39,7 @@ Result<std::unique_ptr<ServerRuntime>> ServerRuntime::create(Options options, po
   ServerShared& shared = runtime->shared_;
   shared.handshake_timeout = options.handshake_timeout;
   shared.idle_timeout = options.idle_timeout;
+  shared.write_behind = options.write_behind;
   for (std::uint16_t shard = 0; shard < shared.placement->shards(); ++shard) {
     auto loop = ServerLoop::create(shared, {shard});
     if (!loop) return fail(loop.error());

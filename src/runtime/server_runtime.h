@@ -27,6 +27,7 @@ class ServerRuntime {
     std::uint32_t max_connections = 0;  // 0: as many as one table of descriptors holds
     Duration handshake_timeout = limits::kHandshakeTimeout;
     Duration idle_timeout = limits::kIdleTimeout;
+    Duration write_behind = limits::kWriteBehind;
   };
 
   // Reads or makes the server's identity and counts the start. Serves nothing yet. `store` and

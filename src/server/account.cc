@@ -72,8 +72,9 @@ std::vector<ports::Scan> Account::load_scans(const EntityKey& user) {
 }
 
 Account::Account(const EntityKey& user, const std::vector<std::vector<ports::Row>>& rows,
-                 const Attachments& attachments, SequenceSource& sequences, Counters& counters)
-    : user_(user), sequences_(sequences), counters_(counters) {
+                 const Attachments& attachments, SequenceSource& sequences, Counters& counters,
+                 Duration write_behind)
+    : user_(user), held_(write_behind), sequences_(sequences), counters_(counters) {
   std::map<DeviceId, Mailbox::Stock> stocks;
   std::map<DeviceId, KemPrekeys::Stock> kem_stocks;
   for (const ports::Row& row : rows[0]) {
@@ -111,7 +112,7 @@ ports::Batch Account::batch() const { return {to_bytes(user_), {}}; }
 
 Account::Loss Account::loss(Instant now) const {
   const auto asleep = [](const auto& entry) { return entry.second.mailbox.asleep(); };
-  const bool busy = reading_ || !fetches_.empty() || !waiting_.empty();
+  const bool busy = reading_ || !fetches_.empty() || !waiting_.empty() || !held_.empty();
   if (busy || !std::ranges::all_of(devices_, asleep)) return Loss::kState;
   // Who asks again and again must not be forgotten in between.
   const auto insists = [now](const auto& entry) {
@@ -146,7 +147,7 @@ void Account::handle(const Message& message, Env& env, Effects& out) {
   switch (message.verb) {
     case Verb::kCreate: return create(message, out);
     case Verb::kAttach: return attach(message, env, out);
-    case Verb::kDetach: return detach(message);
+    case Verb::kDetach: return detach(message, out);
     case Verb::kAck:
     case Verb::kPing: return acknowledge(message, out);
     case Verb::kLookup: return lookup(message, env, out);
@@ -167,6 +168,7 @@ void Account::on_lost(Effects& out) {
   static constexpr Error kRetry{Code::kUnavailable, "the server could not read: it is retried"};
   for (const Fetch& fetch : fetches_) out.push_back(refuse(fetch.message, kRetry));
   for (const Message& message : waiting_) out.push_back(refuse(message, kRetry));
+  held_.refuse(kRetry, out);
 }
 
 // The device that this message's session is attached as, or null.
@@ -205,6 +207,7 @@ void Account::create(const Message& message, Effects& out) {
   for (const auto& [id, attachment] : attachments()) {
     out.push_back(kick(attachment.session, kElsewhere));
   }
+  store_held(out);  // accepted, and then gone with its devices
   devices_.clear();
   prekeys_loaded_ = true;  // there were none before this registration
   for (Fetch& fetch : fetches_) fetch.rows.clear();  // they are of the devices before
@@ -236,6 +239,7 @@ void Account::attach(const Message& message, Env& env, Effects& out) {
   if (device == nullptr) return out.push_back(refuse(message, kNotYours));
   Mailbox& mailbox = device->mailbox;
   if (mailbox.attached_by(message.session)) return;  // the bus repeated it
+  store_held(out);  // its rows are read again
   static constexpr Error kReplaced{Code::kConflict, "another connection of this device took over"};
   const std::uint64_t attachment = get_be64(env.entropy.draw<8>());
   if (const auto replaced = mailbox.attach(message.session, attachment, {message.number})) {
@@ -250,9 +254,11 @@ void Account::attach(const Message& message, Env& env, Effects& out) {
   read_next(out);
 }
 
-void Account::detach(const Message& message) {
+void Account::detach(const Message& message, Effects& out) {
   for (auto& [id, device] : devices_) {
-    if (device.mailbox.attached_by(message.session)) device.mailbox.detach();
+    if (!device.mailbox.attached_by(message.session)) continue;
+    store_held(out);
+    device.mailbox.detach();
   }
 }
 
@@ -261,6 +267,7 @@ void Account::acknowledge(const Message& message, Effects& out) {
   const auto error =
       lost_place(device != nullptr ? device->mailbox.attachment() : nullptr, message);
   if (error) return out.push_back(kick(message.session, *error));
+  held_.acknowledge(message.from_device, {message.number}, out);
   ports::Batch commit = batch();
   counters_.acknowledged += device->mailbox.acknowledge({message.number}, commit);
   if (!commit.empty()) {
@@ -437,20 +444,31 @@ void Account::submit(const Message& message, Env& env, Effects& out) {
   }
   ports::Batch commit = batch();
   std::map<DeviceId, std::vector<proto::Delivery>> pushes;
+  bool repeated = false;
   for (proto::Outgoing& outgoing : request->messages) {
     for (proto::Parcel& parcel : outgoing.parcels) {
       const proto::Envelope envelope = wrap(parcel, message, env.now);
       Mailbox& mailbox = devices_.at(parcel.device).mailbox;
       if (mailbox.enqueue(envelope, sequences_, commit, pushes[parcel.device])) {
         ++counters_.accepted;
+      } else {
+        repeated = true;
       }
     }
   }
+  // What is repeated may be held: its answer, too, waits until it is stored.
+  const bool holds = held_.used() && !repeated && !commit.empty() &&
+                     std::ranges::all_of(pushes, [&](const auto& entry) {
+                       return devices_.at(entry.first).mailbox.keeps_up();
+                     });
+  if (!holds) store_held(out);
   for (auto& [id, deliveries] : pushes) {
     Device& device = devices_.at(id);
-    if (!commit.empty()) store_stock(id, device, commit);
+    if (holds) device.mailbox.hold(deliveries.front().sequence);
+    else if (!commit.empty()) store_stock(id, device, commit);
     push(device, std::move(deliveries), out);
   }
+  if (holds) return hold(message, std::move(commit), env, out);
   if (!commit.empty()) out.push_back(Commit{std::move(commit)});
   out.push_back(reply_to(message, proto::ok_frame(message.request)));
   read_next(out);

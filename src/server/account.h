@@ -20,6 +20,7 @@
 #include "server/dormant.h"
 #include "server/effects.h"
 #include "server/fifo.h"
+#include "server/held.h"
 #include "server/mailbox.h"
 #include "server/prekeys.h"
 #include "server/rate_window.h"
@@ -47,10 +48,12 @@ class Account final : public Entity {
   // was attached when it was last forgotten. One-time prekeys are loaded when somebody asks.
   static std::vector<ports::Scan> load_scans(const EntityKey& user);
   Account(const EntityKey& user, const std::vector<std::vector<ports::Row>>& rows,
-          const Attachments& attachments, SequenceSource& sequences, Counters& counters);
+          const Attachments& attachments, SequenceSource& sequences, Counters& counters,
+          Duration write_behind);
 
   void on_message(const Message& message, Env& env, Effects& out) override;
   void on_rows(std::vector<ports::Row> rows, Env& env, Effects& out) override;
+  void on_wake(Env& env, Effects& out) override;
   void on_lost(Effects& out) override;
   Loss loss(Instant now) const override;
   // Of its devices, for Dormant.
@@ -72,7 +75,7 @@ class Account final : public Entity {
   void handle(const Message& message, Env& env, Effects& out);
   void create(const Message& message, Effects& out);
   void attach(const Message& message, Env& env, Effects& out);
-  void detach(const Message& message);
+  void detach(const Message& message, Effects& out);
   void acknowledge(const Message& message, Effects& out);
   void lookup(const Message& message, Env& env, Effects& out);
   void fetch_bundles(const Message& message, Env& env, Effects& out);
@@ -80,6 +83,9 @@ class Account final : public Entity {
   void submit(const Message& message, Env& env, Effects& out);
   void hint(const Message& message, Env& env, Effects& out);
   void take_group(const Message& message, Effects& out);
+  // Holds what was pushed to all devices, or commits it; then answers.
+  void hold(const Message& message, ports::Batch rows, Env& env, Effects& out);
+  void store_held(Effects& out);
 
   bool matches_devices(const proto::Outgoing& outgoing, const Message& message) const;
   bool has_room(const proto::Submit& submit) const;
@@ -128,6 +134,8 @@ class Account final : public Entity {
   bool kem_prekey_was_last_ = false;
   bool prekeys_loaded_ = false;
   Fifo<Message> waiting_;  // for the prekeys; bounded
+  Held held_;
+  bool waking_ = false;  // a Wake is under way
   SequenceSource& sequences_;
   Counters& counters_;
 };

@@ -19,6 +19,7 @@ void Account::take_group(const Message& message, Effects& out) {
     if (!device.mailbox.has_room(envelopes.size(), bytes)) how = Taken::kFull;
   }
   if (how == Taken::kStored) {
+    store_held(out);
     ports::Batch commit = batch();
     for (auto& [id, device] : devices_) {
       std::vector<proto::Delivery> deliveries;

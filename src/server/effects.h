@@ -35,13 +35,17 @@ struct Dial {
   SessionAddress session;
   std::uint64_t request = 0;
 };
+// Call Entity::on_wake after this time; not on an entity that was loaded since.
+struct Wake {
+  Duration after;
+};
 // A session's own: put a frame on its connection; end it.
 struct Transmit {
   SharedBytes frame;
 };
 struct Hang {};
 
-using Effect = std::variant<Commit, Page, Post, Dial, Transmit, Hang>;
+using Effect = std::variant<Commit, Page, Post, Dial, Wake, Transmit, Hang>;
 using Effects = std::vector<Effect>;
 
 // An answer to the request that `asked` carries.
@@ -62,6 +66,8 @@ class Entity {
   virtual void on_message(const Message& message, Env& env, Effects& out) = 0;
   // The rows of the Page that was asked for; at most one is under way.
   virtual void on_rows(std::vector<ports::Row> rows, Env& env, Effects& out) = 0;
+  // The time of a Wake is over.
+  virtual void on_wake(Env&, Effects&) {}
   // The entity is about to be forgotten because a commit or a read failed: release the sessions
   // that count on it. Only Posts are performed.
   virtual void on_lost(Effects& out) = 0;

@@ -23,6 +23,11 @@ bool Mailbox::has_room(std::size_t envelopes, std::size_t bytes) const {
          stock_.bytes + bytes <= limits::kMailboxBytes;
 }
 
+bool Mailbox::is_row_of(ByteView key, DeviceId device, Sequence up_to) {
+  return key.size() == kQueueKey && key[0] == device.value &&
+         get_be64(key.subspan(1)) <= up_to.value;
+}
+
 bool Mailbox::window_open() const {
   return unacked_.size() < limits::kDeliverWindow && unacked_bytes_ < limits::kDeliverWindowBytes;
 }
@@ -81,6 +86,10 @@ void Mailbox::wake(const Attachment& attachment) {
 
 void Mailbox::erase(Sequence sequence, std::size_t bytes, ports::Batch& commit) {
   commit.erase(ports::Space::kQueue, queue_key(device_, sequence));
+  uncount(bytes);
+}
+
+void Mailbox::uncount(std::size_t bytes) {
   stock_.envelopes -= std::min<std::uint64_t>(stock_.envelopes, 1);
   stock_.bytes -= std::min<std::uint64_t>(stock_.bytes, bytes);
 }
@@ -89,7 +98,9 @@ std::size_t Mailbox::acknowledge(Sequence up_to, ports::Batch& commit) {
   std::size_t erased = 0;
   while (!unacked_.empty() && unacked_.front().sequence <= up_to) {
     const Sent& sent = unacked_.front();
-    erase(sent.sequence, sent.bytes, commit);
+    const bool held = held_ && sent.sequence >= first_held_;
+    if (held) uncount(sent.bytes);
+    else erase(sent.sequence, sent.bytes, commit);
     unacked_bytes_ -= sent.bytes;
     unacked_.pop_front();
     ++erased;

@@ -15,6 +15,7 @@
 
 #include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "ports/store.h"
@@ -68,6 +69,16 @@ class Mailbox {
   // An envelope that comes again now would be recognised.
   bool remembers() const { return !recent_.empty(); }
 
+  // What was pushed since the last stored() is held (held.h): no row of it is to be erased.
+  bool keeps_up() const { return attachment_ && caught_up_; }
+  void stored() { held_ = false, first_held_ = {}; }
+  // `first` and everything pushed after it is held, until stored().
+  void hold(Sequence first) {
+    if (!std::exchange(held_, true)) first_held_ = first;
+  }
+  // Is this the key of a row of the device, at or below `up_to`?
+  static bool is_row_of(ByteView key, DeviceId device, Sequence up_to);
+
   // The device has stored everything up to `up_to`: erases it. Returns how many envelopes.
   std::size_t acknowledge(Sequence up_to, ports::Batch& commit);
 
@@ -89,6 +100,7 @@ class Mailbox {
   void note_sent(Sequence sequence, std::size_t bytes);
   void remember(const EnvelopeId& id);
   void erase(Sequence sequence, std::size_t bytes, ports::Batch& commit);
+  void uncount(std::size_t bytes);
 
   DeviceId device_;
   Stock stock_;
@@ -100,6 +112,8 @@ class Mailbox {
   Sequence acked_;  // the device's cursor when it attached
   Sequence read_;  // everything up to here was pushed or erased
   Sequence newest_;  // of this epoch
+  bool held_ = false;
+  Sequence first_held_;
   Sequence asked_;  // newest_ when the page under way was asked for
 
   std::map<EnvelopeId, Sequence> recent_;  // of this epoch; bounded

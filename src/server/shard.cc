@@ -70,11 +70,15 @@ struct Shard::State {
   Token next_token = 1;
   Token fanouts_asked = 0;  // 0: not yet, or in vain
   std::uint64_t next_serial = 1;
+  Instant last_wake;
+  std::optional<Instant> timer;  // the soonest Timer under way
   Dormant dormant;
   Duration commit_took;  // the last one that ended
   // Hosts by Host::visit, soonest first; others are left over.
   using Visit = std::tuple<Instant, std::uint64_t, Address>;
   std::priority_queue<Visit, std::vector<Visit>, std::greater<>> visits;
+  // Of Wakes, soonest first.
+  std::priority_queue<Visit, std::vector<Visit>, std::greater<>> wakes;
 
   // ---- routing
 
@@ -233,8 +237,9 @@ struct Shard::State {
       host.entity =
           std::make_unique<Group>(address.key, host.rows, sequences_of(address.key), counters);
     } else {
-      host.entity = std::make_unique<Account>(address.key, host.rows, dormant.wake(address.key),
-                                              sequences_of(address.key), counters);
+      host.entity =
+          std::make_unique<Account>(address.key, host.rows, dormant.wake(address.key),
+                                    sequences_of(address.key), counters, config.write_behind);
     }
     host.rows = {};
     for (const Message& message : std::exchange(host.waiting, {})) {
@@ -266,12 +271,12 @@ struct Shard::State {
   void perform(const Address& address, Host& host, Effects effects, Env& env, Outputs& out) {
     for (Effect& effect : effects) host.gated.push_back(std::move(effect));
     host.used = env.now;
-    pump(address, host, out);
+    pump(address, host, env.now, out);
     if (host.entity->due() < host.visit) visit(address, host, host.entity->due());
   }
 
   // Performs what no commit gates.
-  void pump(const Address& address, Host& host, Outputs& out) {
+  void pump(const Address& address, Host& host, Instant now, Outputs& out) {
     while (!host.gated.empty() && !host.committing) {
       Effect effect = std::move(host.gated.front());
       host.gated.pop_front();
@@ -283,6 +288,8 @@ struct Shard::State {
         out.push_back(Read{use(address, host), std::move(page->scan)});
       } else if (auto* p = std::get_if<Post>(&effect)) {
         post(std::move(p->message), out);
+      } else if (auto* wake = std::get_if<Wake>(&effect)) {
+        wake_in(wake->after, now, host.serial, address, out);
       } else if (auto* dial = std::get_if<Dial>(&effect)) {
         const Token token = use(address, host);
         uses[token].dialled.session = dial->session;
@@ -290,6 +297,38 @@ struct Shard::State {
         out.push_back(SendCode{token, std::move(dial->phone), std::move(dial->code)});
       }
     }
+  }
+
+  void wake_in(Duration after, Instant now, std::uint64_t serial, const Address& address,
+               Outputs& out) {
+    wakes.emplace(now + after, serial, address);
+    set_timer(now, out);
+  }
+
+  void set_timer(Instant now, Outputs& out) {
+    if (wakes.empty()) return;
+    const Instant due = std::get<Instant>(wakes.top());
+    if (timer && *timer <= due) return;
+    timer = due;
+    out.push_back(Timer{std::max(due - now, Duration{})});
+  }
+
+  // Wakes those whose time has come; all, when the clock was set back.
+  void wake_some(Env& env, Outputs& out) {
+    const bool set_back = env.now < last_wake;
+    last_wake = env.now;
+    if (set_back || (timer && *timer <= env.now)) timer.reset();
+    for (std::size_t most = wakes.size(); most > 0 && !wakes.empty(); --most) {
+      if (std::get<Instant>(wakes.top()) > env.now && !set_back) break;
+      const auto [due, serial, address] = wakes.top();
+      wakes.pop();
+      const auto it = hosts.find(address);
+      if (it == hosts.end() || it->second.serial != serial) continue;
+      Effects effects;
+      it->second.entity->on_wake(env, effects);
+      perform(address, it->second, std::move(effects), env, out);
+    }
+    set_timer(env.now, out);
   }
 
   // A commit or a read failed: what the entity believed may not be what is stored.
@@ -425,7 +464,7 @@ void Shard::on_written(Token token, Result<void> result, Env& env, Outputs& out)
   // R4: acknowledged only if the lease is still valid after the write returned.
   const Lease lease = state_->config.placement->lease(slot_of(use.address.key));
   if (result && lease.valid(env.now)) {
-    state_->pump(use.address, host, out);
+    state_->pump(use.address, host, env.now, out);
   } else {
     state_->forget(use.address, host, out);
   }
@@ -463,6 +502,11 @@ void Shard::on_code_sent(Token token, Result<void> result, Env& env, Outputs& ou
                       : refuse(use.dialled, result.error());
   state_->post(std::move(reply.message), out);
   state_->settle(kVisitsPerEvent, env, out);
+}
+
+void Shard::on_timer(Env& env, Outputs& out) {
+  state_->wake_some(env, out);
+  state_->settle(env, out);
 }
 
 void Shard::on_tick(Env& env, Outputs& out) {

@@ -57,13 +57,19 @@ struct SendCode {
   std::string phone;
   std::string code;
 };
-using Output = std::variant<Write, Read, Send, Close, Publish, SendCode>;
+// Call on_timer after this time.
+struct Timer {
+  Duration after;
+};
+using Output = std::variant<Write, Read, Send, Close, Publish, SendCode, Timer>;
 using Outputs = std::vector<Output>;
 
 struct ShardConfig {
   ShardId id;
   const Placement* placement = nullptr;  // outlives the shard; immutable
   ByteArray<32> pepper{};  // keys the directory: HMAC(pepper, number)
+  // How long what was pushed may wait for its acknowledgement before it is stored (held.h).
+  Duration write_behind;
 };
 
 class Shard {
@@ -82,6 +88,7 @@ class Shard {
   void on_read(Token token, Result<std::vector<ports::Row>> rows, Env& env, Outputs& out);
   void on_code_sent(Token token, Result<void> result, Env& env, Outputs& out);
 
+  void on_timer(Env& env, Outputs& out);
   // Call about once a second: forgets entities that nobody has needed for a while.
   void on_tick(Env& env, Outputs& out);
 

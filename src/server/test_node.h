@@ -174,6 +174,7 @@ class Node {
            [&](Shard& s, Env& env, Outputs& out) { s.on_bus(publish.message, env, out); });
     }
   }
+  void perform(std::size_t, Timer&) {}  // only write-behind asks for them: held_test.cc
   void perform(std::size_t shard, SendCode& send) {
     code = send.code;
     call(shard,

@@ -25,6 +25,7 @@ void Node::start() {
     config.id = {i};
     config.placement = placement_.get();
     config.pepper.fill(0x5a);
+    config.write_behind = write_behind_;
     shards_.push_back(std::make_unique<server::Shard>(config));
   }
   next_session_ = 1;
@@ -206,6 +207,11 @@ void Node::perform(std::size_t shard, server::SendCode code) {
                if (!sent) result = fail(Code::kUnavailable, "the gateway is away: try again");
                to.on_code_sent(token, result, env, out);
              });
+}
+
+void Node::perform(std::size_t shard, server::Timer timer) {
+  tell_later(timer.after, shard,
+             [](server::Shard& to, Env& env, server::Outputs& out) { to.on_timer(env, out); });
 }
 
 void Node::tick(std::size_t shard) {

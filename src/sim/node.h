@@ -42,6 +42,8 @@ class Node final : public Net::Server {
   void set_weather(Weather weather) { weather_ = weather; }
   // While nobody is there, an hour is as good as a second.
   void set_tick(Duration tick) { tick_ = tick; }
+  // From the next start.
+  void set_write_behind(Duration most) { write_behind_ = most; }
   Disk& disk() { return disk_; }
   std::uint64_t stored_envelopes();
   // Of the shards that run now.
@@ -71,6 +73,7 @@ class Node final : public Net::Server {
   void perform(std::size_t shard, server::Close close);
   void perform(std::size_t shard, server::Publish publish);
   void perform(std::size_t shard, server::SendCode code);
+  void perform(std::size_t shard, server::Timer timer);
   bool damage(proto::Frame& frame);
   void carry(server::Publish publish);
   void tick(std::size_t shard);
@@ -81,6 +84,7 @@ class Node final : public Net::Server {
   const CodeSent code_sent_;
   Weather weather_;
   Duration tick_ = seconds(1);
+  Duration write_behind_;
   SeededEntropy entropy_;
   Disk disk_;
   Tap tap_;

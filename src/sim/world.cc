@@ -22,6 +22,9 @@ void World::begin(std::uint16_t shards) {
           if (device->phone() == phone) device->code_arrived(code);
         }
       });
+  if (chance(life_.luck, 750)) {
+    node_->set_write_behind(between(life_.luck, milliseconds(1), milliseconds(2000)));
+  }
   node_->start();
 }
 

@@ -41,6 +41,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   flag("--threads", "threads", "N", "Threads that serve clients (one per core)");
   flag("--max-connections", "max_connections", "N",
        "The most at once (as many as files may be open)");
+  flag("--write-behind", "write_behind", "MS", "How long a push may wait to be stored (200)");
   app.add_option("--config", file, "A TOML file with settings")->type_name("FILE");
   app.add_flag("--quickstart", line.quickstart, "Print the commands to try next");
   CLI::App* check = app.add_subcommand("check-config", "Print the settings in force, or the error");

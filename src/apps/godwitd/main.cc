@@ -83,8 +83,10 @@ int serve(const runtime::Config& config, bool quickstart) {
   if (!store) return fail_with(exit_code_of(store.error().code), store.error().text);
   adapters::ConsoleGateway gateway(std::cout, *data / "verification-codes.jsonl");
 
-  auto runtime = runtime::ServerRuntime::create(
-      {.threads = config.threads, .max_connections = config.max_connections}, **store, gateway);
+  auto runtime = runtime::ServerRuntime::create({.threads = config.threads,
+                                                 .max_connections = config.max_connections,
+                                                 .write_behind = milliseconds(config.write_behind)},
+                                                **store, gateway);
   if (!runtime) {
     return fail_with(exit_code_of(runtime.error().code),
                      config.data + ": " + std::string(runtime.error().text));

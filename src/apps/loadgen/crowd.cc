@@ -185,8 +185,8 @@ void Crowd::on_record(io::Conn conn, Phone& phone, ByteView record) {
     if (handshake.finished()) finish_handshake(conn, phone);
     return;
   }
-  const auto plain = phone.channel->open(record);
-  if (!plain || !phone.work().reader.feed(*plain)) return tcp_.abort(conn);
+  auto plain = phone.channel->open(record);
+  if (!plain || !phone.work().reader.feed(std::move(*plain))) return tcp_.abort(conn);
   for (;;) {
     const auto frame = phone.work().reader.next();
     if (!frame) return tcp_.abort(conn);
