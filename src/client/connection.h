@@ -17,6 +17,7 @@ struct Request {
   proto::Kind kind{};
   UserId user;        // kFetchBundles, kSubmit: whose
   std::string phone;  // kLookup
+  GroupId group;      // kChangeGroup, kFetchGroup, kSubmitGroup
   Instant deadline;
 };
 

@@ -5,7 +5,7 @@
 
 #include <optional>
 
-#include "client/types.h"
+#include "client/group_rows.h"
 
 namespace godwit::client {
 
@@ -44,6 +44,8 @@ struct Content {
   std::optional<Text> text;  // exactly one of these; neither: made by a newer version
   std::optional<Receipt> receipt;
   std::optional<Typing> typing;
+  std::optional<GroupKey> group_key;
+  std::uint64_t group_version = 0;  // of `group`: the one that it was encrypted for
   static void fields(auto& m, auto& field) {
     field(1, m.id);
     field(2, m.composed);
@@ -54,6 +56,8 @@ struct Content {
     field(7, m.receipt);
     field(8, m.typing);
     field(9, m.group);
+    field(40, m.group_key);
+    field(41, m.group_version);
   }
 };
 

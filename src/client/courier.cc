@@ -15,6 +15,7 @@ constexpr std::size_t kParcelOverhead = 2048;
 
 // What `item` takes in a batch for `devices` devices, about.
 std::size_t cost_of(const Item& item, std::size_t devices) {
+  if (item.group_key) return (2 * kMaxDistribution + kPadding + kParcelOverhead) * devices;
   const std::size_t body = item.text ? item.text->body.size() : 20 * item.receipt->ids.size();
   return (body + kPadding + kParcelOverhead) * devices;
 }
@@ -187,7 +188,8 @@ Content Courier::content_of(const Item& item, std::uint32_t stream, std::uint64_
           .stream = stream,
           .number = number,
           .text = item.text,
-          .receipt = item.receipt};
+          .receipt = item.receipt,
+          .group_key = item.group_key};
 }
 
 // Encrypts for each device. An error: a session has run out; `run_out` says which.
@@ -214,6 +216,23 @@ Result<proto::Outgoing> Courier::seal(const Content& content, std::uint32_t repe
                                 .ciphertext = std::move(sealed->message)});
   }
   return outgoing;
+}
+
+void Courier::meet(UserId user, Turn& turn) {
+  const ContactRow* contact = parts_.contacts.find(user);
+  if (!contact || !parts_.connection.attached() || in_flight_ >= limits::kSubmitsInFlight) return;
+  Lane& lane = lanes_[user];
+  if (!lane.asked && !lane.postponed) fetch(user, lane, turn);
+}
+
+bool Courier::carries_key(UserId user, GroupId group) const {
+  const auto lane = lanes_.find(user);
+  if (lane != lanes_.end() && lane->second.postponed) return false;
+  const ContactRow* contact = parts_.contacts.find(user);
+  if (contact && Contacts::held(*contact)) return false;
+  return std::ranges::any_of(parts_.outbox.queue(user), [&](const Item& item) {
+    return item.group_key && item.group_key->group == group;
+  });
 }
 
 void Courier::hint(const Content& content, ContactRow& contact, Turn& turn) {

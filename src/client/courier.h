@@ -39,6 +39,11 @@ class Courier {
   // Sends what may be sent now.
   void pump(Turn& turn);
 
+  // Learns the person's identity and starts sessions, if there are none.
+  void meet(UserId user, Turn& turn);
+  // What this account says to `user` about the group is still on its way, and moving.
+  bool carries_key(UserId user, GroupId group) const;
+
   // Sends `content` as a hint, if it can go at once; nothing is queued, fetched or repeated.
   void hint(const Content& content, ContactRow& contact, Turn& turn);
 

@@ -13,7 +13,7 @@ Bytes Engine::partition() { return to_bytes("client"); }
 
 std::span<const Space> Engine::hydrated_spaces() {
   static constexpr Space kSpaces[] = {Space::kProfile, Space::kContact, Space::kSession,
-                                      Space::kOutbox};
+                                      Space::kOutbox, Space::kChat};
   return kSpaces;
 }
 
@@ -77,6 +77,74 @@ Result<MessageId> Engine::send_text(std::string_view phone, std::string_view tex
   state_->finish(turn, out);
   return id;
 }
+
+// ---- groups
+
+Result<GroupId> Engine::create_group(std::string_view name, Env& env, Effects& out) {
+  if (!registered()) return fail(Code::kUnauthenticated, "register this device first");
+  if (name.empty() || name.size() > 100 || !is_utf8(view_of(name))) {
+    return fail(Code::kInvalid, "a group's name has 1 to 100 bytes of UTF-8");
+  }
+  Turn turn = state_->begin(env);
+  const GroupId id = state_->groups.create(name, turn);
+  state_->finish(turn, out);
+  return id;
+}
+
+Result<void> Engine::change_group(GroupId group, GroupAct act, std::string_view phone, Env& env,
+                                  Effects& out) {
+  using Kind = proto::GroupChange::Kind;
+  static constexpr Kind kKinds[] = {Kind::kAdd, Kind::kRemove, Kind::kPromote, Kind::kDemote,
+                                    Kind::kLeave};
+  const bool leaves = act == GroupAct::kLeave;
+  if (leaves != phone.empty() || (!leaves && !is_phone(phone))) {
+    return fail(Code::kInvalid, "write the number as +, country code and number, digits only");
+  }
+  Intent intent{.change = {.kind = kKinds[static_cast<std::size_t>(act)]},
+                .phone = std::string(phone)};
+  if (phone == profile().phone) {
+    intent.change.user = profile().user;
+    intent.phone.clear();
+  }
+  Turn turn = state_->begin(env);
+  const auto done = state_->groups.change(group, std::move(intent), turn);
+  state_->finish(turn, out);
+  return done;
+}
+
+Result<void> Engine::rename_group(GroupId group, std::string_view name, Env& env, Effects& out) {
+  Turn turn = state_->begin(env);
+  const auto done = state_->groups.rename(group, name, turn);
+  state_->finish(turn, out);
+  return done;
+}
+
+Result<void> Engine::set_announcements(GroupId group, bool only_admins, Env& env, Effects& out) {
+  Turn turn = state_->begin(env);
+  const Intent intent{.change = {.kind = proto::GroupChange::Kind::kSettings,
+                                 .settings = {.announcements = only_admins}},
+                      .phone = {}};
+  const auto done = state_->groups.change(group, intent, turn);
+  state_->finish(turn, out);
+  return done;
+}
+
+Result<MessageId> Engine::send_to_group(GroupId group, std::string_view text, Env& env,
+                                        Effects& out) {
+  if (text.empty()) return fail(Code::kInvalid, "the message is empty");
+  if (text.size() > limits::kMaxText) {
+    return fail(Code::kTooLarge, "a message holds at most 64 KiB of text; split it");
+  }
+  if (!is_utf8(view_of(text))) return fail(Code::kInvalid, "the message is not UTF-8 text");
+  Turn turn = state_->begin(env);
+  const auto id = state_->groups.send_text(group, text, turn);
+  state_->finish(turn, out);
+  return id;
+}
+
+std::vector<GroupView> Engine::groups() const { return state_->groups.list(); }
+
+// ---- reading, and who is known
 
 Result<void> Engine::mark_read(std::string_view phone, Env& env, Effects& out) {
   const ContactRow* contact = state_->contacts.find(phone);
@@ -180,6 +248,7 @@ void Engine::on_disconnected(Env& env, Effects& out) {
   state_->lookups.on_disconnected();
   state_->courier.on_disconnected();
   state_->inbox.on_disconnected();
+  state_->groups.on_disconnected();
   state_->uploading = false;
   state_->finish(turn, out);
 }
@@ -202,6 +271,7 @@ void Engine::on_tick(Env& env, Effects& out) {
       state_->upload_prekeys(State::kFullStock, turn);
     }
     state_->courier.on_tick(turn);
+    state_->groups.on_tick(env.now);
     state_->healing.on_tick(turn);
   }
   state_->finish(turn, out);
@@ -211,8 +281,8 @@ Instant Engine::deadline() const {
   const Connection& connection = state_->connection;
   Instant at = connection.deadline();
   if (connection.attached()) {
-    at = std::min(
-        {at, state_->courier.deadline(), state_->lookups.deadline(), state_->healing.deadline()});
+    at = std::min({at, state_->courier.deadline(), state_->lookups.deadline(),
+                   state_->healing.deadline(), state_->groups.deadline()});
     if (!state_->uploading) at = std::min(at, state_->keyring.rotation_due());
   }
   return at;
@@ -220,7 +290,7 @@ Instant Engine::deadline() const {
 
 bool Engine::busy() const {
   return !state_->outbox.empty() || state_->inbox.busy() || state_->registration.waiting() ||
-         state_->connection.busy() || state_->healing.busy();
+         state_->connection.busy() || state_->healing.busy() || state_->groups.busy();
 }
 
 std::size_t Engine::outbox_size() const { return state_->outbox.texts(); }

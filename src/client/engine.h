@@ -61,6 +61,22 @@ class Engine {
   };
   Result<MessageId> send_text(std::string_view phone, std::string_view text, SendOptions options,
                               Env& env, Effects& out);
+  // ---- groups
+
+  // Makes a group of this account; others are added by change_group(). Its id is known at once.
+  Result<GroupId> create_group(std::string_view name, Env& env, Effects& out);
+  enum class GroupAct : std::uint8_t { kAdd, kRemove, kPromote, kDemote, kLeave };
+  // Asks for a change that concerns the person with this number (kLeave: this account). Answer:
+  // Event::GroupChangeDone, once; every change of a group is an Event::GroupChanged.
+  Result<void> change_group(GroupId group, GroupAct act, std::string_view phone, Env& env,
+                            Effects& out);
+  Result<void> rename_group(GroupId group, std::string_view name, Env& env, Effects& out);
+  // Only admins send from then on, or everybody again.
+  Result<void> set_announcements(GroupId group, bool only_admins, Env& env, Effects& out);
+  // As send_text(), to every member.
+  Result<MessageId> send_to_group(GroupId group, std::string_view text, Env& env, Effects& out);
+  std::vector<GroupView> groups() const;
+
   // Marks all received messages of a chat as read and tells their senders.
   Result<void> mark_read(std::string_view phone, Env& env, Effects& out);
   // Tells a person who is connected that this one is composing, or no longer is. Silently nothing

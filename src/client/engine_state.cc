@@ -19,6 +19,8 @@ Result<void> Engine::State::load(const Snapshot& snapshot) {
     const auto order = [&] { return get_be64(rest.last(8)); };
     if (snapshot.space == Space::kSession) {
       GODWIT_TRY(sessions.load(row));
+    } else if (snapshot.space == Space::kChat) {
+      GODWIT_TRY(groups.load(row));
     } else if (snapshot.space == Space::kProfile && tag == 'P') {
       GODWIT_TRY(registration.load(row));
     } else if (snapshot.space == Space::kProfile && tag == 'L') {
@@ -42,7 +44,7 @@ Result<void> Engine::State::load(const Snapshot& snapshot) {
     } else if (snapshot.space == Space::kOutbox && tag == 'Q' && rest.size() == 8) {
       auto stored = decode<Item>(row.value);
       if (!stored) return fail(stored.error());
-      const bool whole = stored->text.has_value() != stored->receipt.has_value() &&
+      const bool whole = stored->text.has_value() != stored->is_notice() &&
                          (!stored->to.is_nil() || (stored->text && is_phone(stored->phone)));
       if (!whole) return fail(Code::kCorrupt, "an item of the outbox is not whole");
       stored->order = order();
@@ -99,6 +101,7 @@ ports::Batch Engine::State::dump() const {
   sent.store_all(batch);
   recent.store_all(batch);
   healing.store_all(batch);
+  groups.store_all(batch);
   return batch;
 }
 
@@ -121,6 +124,11 @@ void Engine::State::finish(Turn& turn, Effects& out) {
   lookups.pump(turn);
   // Before the courier asks anybody to use them.
   if (keyring.doubted()) upload_prekeys(kFullStock, turn);
+  groups.pump(turn);
+  if (auto released = groups.take_released(turn); !released.empty()) {
+    inbox.on_released(std::move(released), turn);
+    for (const UserId user : inbox.take_answered()) courier.wake(user);
+  }
   courier.pump(turn);
   for (const UserId user : turn.contacts) contacts.store(user, turn.batch);
   for (const SessionKey& key : turn.sessions) sessions.store(key, turn.batch);
@@ -200,6 +208,12 @@ void Engine::State::on_answer(const Request& request, ByteView body, Turn& turn)
       return bundles ? courier.on_bundles(request.user, *bundles, turn) : malformed(turn);
     }
     case Kind::kSubmit: return courier.on_accepted(request.user, turn);
+    case Kind::kFetchGroup: {
+      const auto history = decode<proto::GroupHistory>(body);
+      return history ? groups.on_history(request.group, *history, turn) : malformed(turn);
+    }
+    case Kind::kChangeGroup:
+    case Kind::kSubmitGroup: return groups.on_accepted(request, turn);
     case Kind::kUploadPrekeys: uploading = false; return keyring.on_uploaded(turn);
     default: return;
   }
@@ -224,6 +238,9 @@ void Engine::State::on_error(const Request& request, const proto::ErrorBody& err
     case Kind::kLookup: return on_lookup_error(request.phone, error, turn);
     case Kind::kFetchBundles:
     case Kind::kSubmit: return courier.on_refused(request, error, turn);
+    case Kind::kFetchGroup:
+    case Kind::kChangeGroup:
+    case Kind::kSubmitGroup: return groups.on_refused(request, error, turn);
     // Asked for again with the next attachment or notice.
     case Kind::kUploadPrekeys: uploading = false; return;
     default: return connection.drop(error.text, turn, error.retry_after);
@@ -234,15 +251,22 @@ void Engine::State::on_attached(const proto::Attached& attached, Turn& turn) {
   connection.on_attached(turn);
   upload_prekeys(attached.prekeys, turn);
   for (const std::string& phone : outbox.unresolved()) lookups.want(phone);
+  for (const std::string& phone : groups.unresolved()) {
+    if (!contacts.find(phone)) lookups.want(phone);
+  }
+  groups.on_attached();
   courier.wake_all();
 }
 
 void Engine::State::on_lookup(const std::string& phone, UserId user, Turn& turn) {
   lookups.forget(phone);
   inbox.on_lookup(phone, user, turn);
-  if (!outbox.waits_for(phone)) return;
+  if (!outbox.waits_for(phone) && !groups.waits_for(phone)) return;
   ContactRow* contact = user == registration.profile().user ? nullptr : contacts.add(user, turn);
-  if (!contact) return outbox.fail_unresolved(phone, turn);
+  if (!contact) {
+    groups.on_no_such_number(phone, turn);
+    return outbox.fail_unresolved(phone, turn);
+  }
   contacts.bind(*contact, phone, turn);
   outbox.resolve(phone, *contact, turn);
   courier.wake(user);
@@ -253,10 +277,12 @@ void Engine::State::on_lookup_error(const std::string& phone, const proto::Error
   if (error.code == Code::kNotFound || error.code == Code::kInvalid) {
     lookups.forget(phone);
     inbox.on_lookup(phone, UserId{}, turn);
+    groups.on_no_such_number(phone, turn);
     return outbox.fail_unresolved(phone, turn);
   }
   inbox.on_lookup_failed(phone, error.code, turn);
-  if (!outbox.waits_for(phone) && !inbox.waits_for(phone)) return lookups.forget(phone);
+  if (!outbox.waits_for(phone) && !inbox.waits_for(phone) && !groups.waits_for(phone))
+    return lookups.forget(phone);
   lookups.postpone(phone, error.retry_after, turn);
 }
 

@@ -4,6 +4,7 @@
 
 #include "client/courier.h"
 #include "client/engine.h"
+#include "client/groups.h"
 #include "client/inbox.h"
 
 namespace godwit::client {
@@ -23,8 +24,10 @@ struct Engine::State {
   Outbox outbox{contacts, receipts, sent, ledger};
   Healing healing{{registration, contacts, sessions, sent, counters}};
   Courier courier{{registration, keyring, contacts, sessions, outbox, sent, healing, connection}};
+  Groups groups{
+      {registration, keyring, contacts, outbox, courier, lookups, connection, recent, ledger}};
   Inbox inbox{{registration, keyring, contacts, sessions, receipts, outbox, lookups, connection,
-               healing, recent, ledger, counters}};
+               healing, recent, groups, ledger, counters}};
   bool uploading = false;  // prekeys are on their way to the server
   Instant latest;          // the time of the latest event
 

@@ -64,24 +64,53 @@ void Inbox::work(Turn& turn) {
     parked_.pop_front();
     question_.reset();
   }
-  for (auto& [user, arrivals] : arrived) {
-    std::vector<MessageId> ids = std::move(arrivals.repeated);
-    ids.insert(ids.end(), arrivals.ids.begin(), arrivals.ids.end());
-    if (!arrivals.ids.empty()) {
-      parts_.receipts.add_unread(user, arrivals.first_order, std::move(arrivals.ids), turn);
-    }
-    parts_.outbox.add_receipt(user, Status::kDelivered, std::move(ids), turn);
-    answered_.insert(user);
-  }
+  tell_arrived(arrived, turn);
   if (parts_.ledger.cursor == before) return;
   turn.ledger = true;
   parts_.connection.tell(proto::Kind::kAck, encode(proto::Ack{parts_.ledger.cursor}), turn);
 }
 
+// Receipts, and what is unread.
+void Inbox::tell_arrived(Arrived& arrived, Turn& turn) {
+  for (auto& [place, arrivals] : arrived) {
+    const auto& [chat, user] = place;
+    std::vector<MessageId> ids = std::move(arrivals.repeated);
+    ids.insert(ids.end(), arrivals.ids.begin(), arrivals.ids.end());
+    if (!arrivals.ids.empty()) {
+      parts_.receipts.add_unread(chat, arrivals.first_order, std::move(arrivals.ids), turn);
+    }
+    parts_.outbox.add_receipt(user, Status::kDelivered, std::move(ids), turn);
+    answered_.insert(user);
+  }
+}
+
+void Inbox::on_released(std::vector<proto::Envelope> envelopes, Turn& turn) {
+  Arrived arrived;
+  for (const proto::Envelope& envelope : envelopes) process_group(envelope, arrived, turn);
+  tell_arrived(arrived, turn);
+}
+
+void Inbox::process_group(const proto::Envelope& envelope, Arrived& arrived, Turn& turn) {
+  bool readable = true;
+  auto content = parts_.groups.open(envelope, readable, turn);
+  ContactRow* contact = parts_.contacts.find(envelope.from);
+  if (!readable) {
+    ++parts_.counters.undecryptable;
+    parts_.healing.on_unreadable(envelope, turn);
+  }
+  if (content && contact) take(*contact, envelope, std::move(*content), false, arrived, turn);
+}
+
 void Inbox::process(const proto::Envelope& envelope, Arrived& arrived, Turn& turn) {
   const UserId from = envelope.from;
-  if (envelope.type == proto::CiphertextType::kPlain)
+  if (envelope.type == proto::CiphertextType::kPlain) {
+    parts_.groups.forget_told(from, turn);
     return parts_.healing.on_request(envelope, turn);
+  }
+  if (envelope.type == proto::CiphertextType::kGroupChange)
+    return parts_.groups.on_change(envelope, turn);
+  if (envelope.type == proto::CiphertextType::kSenderKey)
+    return process_group(envelope, arrived, turn);
   bool readable = true;
   auto content = open(envelope, readable, turn);
   if (!readable) parts_.healing.on_unreadable(envelope, turn);
@@ -100,7 +129,7 @@ void Inbox::process(const proto::Envelope& envelope, Arrived& arrived, Turn& tur
     parts_.outbox.apply_receipt(*contact, envelope.from_device, *content->receipt, turn);
   } else if (parts_.recent.contains(from, content->id)) {
     ++parts_.counters.duplicates;
-    if (content->text) arrived[from].repeated.push_back(content->id);
+    if (content->text) arrived[{from, from}].repeated.push_back(content->id);
   } else {
     parts_.recent.add(from, content->id);
     take(*contact, envelope, std::move(*content), late, arrived, turn);
@@ -196,6 +225,11 @@ ContactRow* Inbox::introduce(UserId from, const Content& content, Turn& turn) {
 void Inbox::take(ContactRow& contact, const proto::Envelope& envelope, Content content, bool late,
                  Arrived& arrived, Turn& turn) {
   const UserId from = envelope.from;
+  if (content.group_key) {
+    return parts_.groups.on_key(from, envelope.from_device, *content.group_key, turn);
+  }
+  const bool in_group = envelope.type == proto::CiphertextType::kSenderKey;
+  const ChatId chat = in_group ? ChatId(content.group) : ChatId(from);
   if (!content.text) {
     ++parts_.counters.unknown;
     return;
@@ -203,7 +237,7 @@ void Inbox::take(ContactRow& contact, const proto::Envelope& envelope, Content c
   const std::uint64_t order = parts_.ledger.next_order++;
   turn.ledger = true;
   Message message{.id = content.id,
-                  .chat = from,
+                  .chat = chat,
                   .from = from,
                   .phone = contact.contact.phone,
                   .direction = Direction::kIn,
@@ -212,8 +246,8 @@ void Inbox::take(ContactRow& contact, const proto::Envelope& envelope, Content c
                   .received = envelope.accepted,
                   .text = std::move(content.text->body),
                   .late = late};
-  turn.put(Space::kMessage, message_row_key(from, order), encode(message));
-  Arrivals& arrivals = arrived[from];
+  turn.put(Space::kMessage, message_row_key(chat, order), encode(message));
+  Arrivals& arrivals = arrived[{chat, from}];
   if (arrivals.ids.empty()) arrivals.first_order = order;
   arrivals.ids.push_back(message.id);
   turn.notify(MessageReceived{std::move(message)});

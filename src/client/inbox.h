@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "client/engine.h"
+#include "client/groups.h"
 #include "client/healing.h"
 #include "client/keyring.h"
 #include "client/lookups.h"
@@ -37,6 +38,7 @@ class Inbox {
     Connection& connection;
     Healing& healing;
     RecentContents& recent;
+    Groups& groups;
     Ledger& ledger;
     EngineCounters& counters;
   };
@@ -53,6 +55,9 @@ class Inbox {
   bool waits_for(const std::string& phone) const { return question_ && question_->phone == phone; }
   // The server delivers again what was not acknowledged.
   void on_disconnected();
+
+  // What waited for a group's state is read, now that there is one.
+  void on_released(std::vector<proto::Envelope> envelopes, Turn& turn);
 
   bool busy() const { return !parked_.empty(); }
   // Whose outbox grew while processing; emptied by the call.
@@ -73,12 +78,14 @@ class Inbox {
     std::vector<MessageId> ids;
     std::vector<MessageId> repeated;  // shown before; their sender does not know
   };
-  using Arrived = std::map<UserId, Arrivals>;
+  using Arrived = std::map<std::pair<ChatId, UserId>, Arrivals>;
 
   void work(Turn& turn);
   // The directory is being asked about the delivery at the front.
   bool waiting() const { return question_ && !question_->answered; }
   void process(const proto::Envelope& envelope, Arrived& arrived, Turn& turn);
+  void tell_arrived(Arrived& arrived, Turn& turn);
+  void process_group(const proto::Envelope& envelope, Arrived& arrived, Turn& turn);
   std::optional<Content> open(const proto::Envelope& envelope, bool& readable, Turn& turn);
   ContactRow* introduce(UserId from, const Content& content, Turn& turn);
   void take(ContactRow& contact, const proto::Envelope& envelope, Content content, bool late,

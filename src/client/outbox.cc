@@ -64,6 +64,16 @@ void Outbox::add_receipt(UserId to, Status status, std::vector<MessageId> ids, T
   load(std::move(item));
 }
 
+void Outbox::add_group_key(UserId to, GroupKey key, Turn& turn) {
+  Item item{.order = take_order(turn),
+            .id = MessageId::random(turn.env.entropy),
+            .to = to,
+            .composed = turn.env.now,
+            .group_key = std::move(key)};
+  turn.put(Space::kOutbox, key_of(item), encode(item));
+  load(std::move(item));
+}
+
 // Items get new places at the end: what is queued before them may be under way, and counts on
 // its number.
 void Outbox::resolve(const std::string& phone, const ContactRow& contact, Turn& turn) {

@@ -28,6 +28,8 @@ class Outbox {
   // Queues a receipt. Dropped when too many wait for this person already: receipts are a courtesy.
   void add_receipt(UserId to, Status status, std::vector<MessageId> ids, Turn& turn);
 
+  void add_group_key(UserId to, GroupKey key, Turn& turn);
+
   // The directory says whom `phone` belongs to: its items join that person's queue, at the end.
   void resolve(const std::string& phone, const ContactRow& contact, Turn& turn);
   // Nobody: its items fail.

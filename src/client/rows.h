@@ -106,6 +106,7 @@ struct Item {
   Instant composed;
   std::optional<Text> text;
   std::optional<Receipt> receipt;
+  std::optional<GroupKey> group_key;
   Status seen{};  // a receipt overtook the server's answer
   static void fields(auto& m, auto& field) {
     field(1, m.id);
@@ -115,7 +116,10 @@ struct Item {
     field(5, m.text);
     field(6, m.receipt);
     field(7, m.seen);
+    field(40, m.group_key);
   }
+  // Said by the device, not by its owner: nobody confirms it.
+  bool is_notice() const { return receipt || group_key; }
 };
 
 // A content that the server has taken, until it is confirmed (sent_log.h).

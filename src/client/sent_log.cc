@@ -11,6 +11,7 @@ namespace {
 using ports::Space;
 
 std::size_t size_of(const Item& item) {
+  if (item.group_key) return kMaxDistribution;
   return item.text ? item.text->body.size() : item.receipt->ids.size() * sizeof(MessageId);
 }
 
@@ -60,11 +61,11 @@ void SentLog::trim(UserId user, Turn& turn) {
   if (oldest.stream != newest.stream || oldest.number + limits::kRepeatHorizon < newest.number) {
     forget(*of_user->second.begin(), turn);
   }
-  if (!newest.item.receipt) return;
+  if (!newest.item.is_notice()) return;
   std::size_t receipts = 0;
   std::uint64_t first = 0;
   for (const std::uint64_t order : by_user_.at(user)) {
-    if (entries_.at(order).item.receipt && receipts++ == 0) first = order;
+    if (entries_.at(order).item.is_notice() && receipts++ == 0) first = order;
   }
   if (receipts > limits::kSentReceipts) forget(first, turn);
 }
@@ -89,7 +90,7 @@ void SentLog::confirm(UserId from, DeviceId device, MessageId id, Turn& turn) {
   if (of_user == by_user_.end()) return;
   for (const std::uint64_t each : of_user->second) {
     const Sent& other = entries_.at(each);
-    if (other.item.receipt && !other.due && other.stream == stream && other.number < number) {
+    if (other.item.is_notice() && !other.due && other.stream == stream && other.number < number) {
       passed.push_back(each);
     }
   }
@@ -199,7 +200,7 @@ void SentLog::keep_only(UserId user, ByteView identity, Turn& turn) {
 }
 
 Result<void> SentLog::load(Sent sent) {
-  if (sent.item.to.is_nil() || sent.item.text.has_value() == sent.item.receipt.has_value() ||
+  if (sent.item.to.is_nil() || sent.item.text.has_value() == sent.item.is_notice() ||
       entries_.contains(sent.item.order) || by_id_.contains(sent.item.id)) {
     return fail(Code::kCorrupt, "a sent content is not whole");
   }

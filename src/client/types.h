@@ -3,6 +3,7 @@
 
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "base/codec.h"
 #include "base/id.h"
@@ -156,11 +157,41 @@ struct TypingChanged {
   std::string phone;
   bool active = false;
 };
+// A group as its members see it.
+struct GroupView {
+  struct Member {
+    UserId user;
+    std::string phone;  // empty: not known here
+    bool admin = false;
+  };
+  GroupId id;
+  std::string name;
+  std::uint64_t version = 0;  // 0: nothing is known of it yet
+  bool announcements = false;  // only admins send
+  bool member = false;  // this account is in it
+  ByteArray<32> digest{};  // equal for two members: they see the same group
+  std::vector<Member> members;
+};
+struct GroupChanged {
+  GroupView group;
+  UserId actor;  // nil: several changes at once
+};
+// A change that this account asked for is made, or (`failure`) will not be.
+struct GroupChangeDone {
+  GroupId group;
+  std::string failure;
+};
+// The server, or a member, claimed what does not verify. Nothing of it was believed.
+struct GroupRefused {
+  GroupId group;
+  std::string text;
+};
 struct ConnectionChanged {
   bool online = false;
   std::string reason;  // why it went, in words; empty when online
 };
-using Event = std::variant<MessageReceived, StatusChanged, CodeRequested, Registered, Failed,
-                           IdentityChanged, TypingChanged, ConnectionChanged>;
+using Event =
+    std::variant<MessageReceived, StatusChanged, CodeRequested, Registered, Failed, IdentityChanged,
+                 TypingChanged, ConnectionChanged, GroupChanged, GroupChangeDone, GroupRefused>;
 
 }  // namespace godwit::client

@@ -1,0 +1,96 @@
+// How groups lie in the store (Space::kChat), and what members tell each other about them.
+//
+//   'G' group GroupRow · 'S' group proto::GroupState · 'T' group who was told the own chain
+//   'C' group order a change that waits · 'Q' group order a text that waits
+//   'K' group user device KeyRow · 'H' group order an envelope that waits for the state
+#pragma once
+
+#include "client/delivery_window.h"
+#include "client/types.h"
+#include "proto/group_state.h"
+#include "proto/messages.h"
+
+namespace godwit::client {
+
+inline constexpr std::size_t kMaxDistribution = 256;
+
+// Sealed under the group's key in GroupState::info.
+struct GroupInfo {
+  std::string name;
+  std::string description;
+  static void fields(auto& m, auto& field) {
+    field(1, m.name, 256);
+    field(2, m.description, 4096);
+  }
+};
+
+// One member tells another, in the session between the two: that the group is, at this version, the
+// state of this digest; the key of its name; and how to read what this member sends to it.
+struct GroupKey {
+  GroupId group;
+  std::uint64_t version = 0;
+  proto::GroupDigest digest{};
+  ByteArray<32> info_key{};
+  Bytes distribution;  // e2e/sender_key.h; empty: an invitation only
+  static void fields(auto& m, auto& field) {
+    field(1, m.group);
+    field(2, m.version);
+    field(3, m.digest);
+    field(4, m.info_key);
+    field(5, m.distribution, kMaxDistribution);
+  }
+};
+
+struct GroupRow {
+  ByteArray<32> info_key{};
+  Bytes own_key;  // e2e::SenderKey; empty: a new one is due
+  std::uint64_t accepted = 0;  // contents that the server has taken
+  std::uint64_t vouched_version = 0;  // while there is no state: what a member said
+  proto::GroupDigest vouched{};
+  static void fields(auto& m, auto& field) {
+    field(1, m.info_key);
+    field(2, m.own_key, 4096);
+    field(3, m.accepted);
+    field(4, m.vouched_version);
+    field(5, m.vouched);
+  }
+};
+
+struct ToldRow {
+  std::vector<UserId> users;
+  static void fields(auto& m, auto& field) { field(1, m.users, limits::kGroupMembers * 2); }
+};
+
+// What somebody wants to change. Becomes a transition once its person is known, and again whenever
+// another change came first.
+struct Intent {
+  proto::GroupChange change;
+  std::string phone;  // whom it concerns; empty: see `change`
+  static void fields(auto& m, auto& field) {
+    field(1, m.change);
+    field(2, m.phone, 16);
+  }
+};
+
+struct GroupText {
+  MessageId id;
+  Instant composed;
+  std::string body;
+  static void fields(auto& m, auto& field) {
+    field(1, m.id);
+    field(2, m.composed);
+    field(3, m.body, limits::kMaxText);
+  }
+};
+
+// The chain of one device of a member.
+struct KeyRow {
+  Bytes key;  // e2e::SenderKey
+  DeliveryWindow window;
+  static void fields(auto& m, auto& field) {
+    field(1, m.key, 1024 * 1024);
+    field(2, m.window);
+  }
+};
+
+}  // namespace godwit::client

@@ -1,0 +1,437 @@
+#include "client/groups.h"
+
+#include <algorithm>
+
+#include "crypto/aead.h"
+#include "crypto/hash.h"
+
+namespace godwit::client {
+namespace {
+
+using Kind = proto::GroupChange::Kind;
+using ports::Space;
+
+Bytes group_key(char tag, GroupId group) {
+  Bytes key = row_key(tag);
+  append(key, group.view());
+  return key;
+}
+
+Bytes group_key(char tag, GroupId group, std::uint64_t order) {
+  Bytes key = group_key(tag, group);
+  put_be64(key, order);
+  return key;
+}
+
+proto::IdentityKey identity_of(const Bytes& wire) {
+  return to_array<33>(wire).value_or(proto::IdentityKey{});
+}
+
+EnvelopeId envelope_of(GroupId group, MessageId id) {
+  const auto digest = crypto::sha256({view_of("godwit group envelope"), group.view(), id.view()});
+  return EnvelopeId{*to_array<16>(ByteView(digest).first(16))};
+}
+
+}  // namespace
+
+std::uint64_t Groups::take_order(Turn& turn) {
+  turn.ledger = true;
+  return parts_.ledger.next_order++;
+}
+
+void Groups::store(GroupId id, const Group& group, Turn& turn) {
+  turn.put(Space::kChat, group_key('G', id), encode(group.row));
+}
+
+void Groups::store_told(GroupId id, const Group& group, Turn& turn) {
+  turn.put(Space::kChat, group_key('T', id),
+           encode(ToldRow{{group.told.begin(), group.told.end()}}));
+}
+
+// ---- commands
+
+GroupId Groups::create(std::string_view name, Turn& turn) {
+  const GroupId id = GroupId::random(turn.env.entropy);
+  Group& group = groups_[id];
+  group.row.info_key = turn.env.entropy.draw<32>();
+  group.info.name = name;
+  store(id, group, turn);
+  const auto own = parts_.keyring.identity().public_key().wire();
+  const proto::GroupChange first{.kind = Kind::kAdd, .user = self(), .identity = own};
+  (void)change(id, {.change = first, .phone = {}}, turn);
+  (void)rename(id, name, turn);
+  return id;
+}
+
+Result<void> Groups::change(GroupId id, Intent intent, Turn& turn) {
+  const auto found = groups_.find(id);
+  if (found == groups_.end()) return fail(Code::kNotFound, "there is no such group here");
+  if (!intent.phone.empty() && !parts_.contacts.find(intent.phone))
+    parts_.lookups.want(intent.phone);
+  const std::uint64_t order = take_order(turn);
+  turn.put(Space::kChat, group_key('C', id, order), encode(intent));
+  found->second.changes[order] = std::move(intent);
+  return {};
+}
+
+Result<void> Groups::rename(GroupId id, std::string_view name, Turn& turn) {
+  const auto found = groups_.find(id);
+  if (found == groups_.end()) return fail(Code::kNotFound, "there is no such group here");
+  if (name.empty() || name.size() > 100 || !is_utf8(view_of(name))) {
+    return fail(Code::kInvalid, "a group's name has 1 to 100 bytes of UTF-8");
+  }
+  GroupInfo info = found->second.info;
+  info.name = name;
+  const Bytes sealed = seal_info(found->second, info, turn);
+  return change(id, {.change = {.kind = Kind::kInfo, .info = sealed}, .phone = {}}, turn);
+}
+
+Result<MessageId> Groups::send_text(GroupId id, std::string_view body, Turn& turn) {
+  const auto found = groups_.find(id);
+  if (found == groups_.end()) return fail(Code::kNotFound, "there is no such group here");
+  Group& group = found->second;
+  if (group.state.version != 0 && !in(group)) {
+    return fail(Code::kForbidden, "you are not in this group any more");
+  }
+  if (group.state.version != 0 && !group.state.may_send(self())) {
+    return fail(Code::kForbidden, "only admins send to this group");
+  }
+  if (group.texts.size() >= limits::kGroupMembers * 8) {
+    return fail(Code::kFull, "too many messages wait to be sent; connect first");
+  }
+  const std::uint64_t order = take_order(turn);
+  const GroupText text{MessageId::random(turn.env.entropy), turn.env.now, std::string(body)};
+  const Message message{.id = text.id,
+                        .chat = id,
+                        .direction = Direction::kOut,
+                        .status = Status::kQueued,
+                        .composed = turn.env.now,
+                        .text = text.body};
+  turn.put(Space::kMessage, message_row_key(id, order), encode(message));
+  turn.put(Space::kChat, group_key('Q', id, order), encode(text));
+  group.texts[order] = text;
+  return text.id;
+}
+
+GroupView Groups::view(GroupId id, const Group& group) const {
+  GroupView out{.id = id,
+                .name = group.info.name,
+                .version = group.state.version,
+                .announcements = group.state.settings.announcements,
+                .member = in(group)};
+  out.digest = proto::digest(group.state);
+  for (const proto::GroupMember& member : group.state.members) {
+    const ContactRow* contact = parts_.contacts.find(member.user);
+    const bool own = member.user == self();
+    out.members.push_back({member.user,
+                           own       ? parts_.registration.profile().phone
+                           : contact ? contact->contact.phone
+                                     : std::string(),
+                           member.role == proto::Role::kAdmin});
+  }
+  return out;
+}
+
+std::vector<GroupView> Groups::list() const {
+  std::vector<GroupView> out;
+  for (const auto& [id, group] : groups_) out.push_back(view(id, group));
+  return out;
+}
+
+// ---- name and picture
+
+Bytes Groups::seal_info(const Group& group, const GroupInfo& info, Turn& turn) const {
+  const auto nonce = turn.env.entropy.draw<crypto::kGcmNonce>();
+  Bytes out = to_bytes(nonce);
+  crypto::aes_gcm_seal(group.row.info_key, nonce, {}, encode(info), out);
+  return out;
+}
+
+void Groups::open_info(Group& group) const {
+  const ByteView sealed = group.state.info;
+  if (sealed.size() < crypto::kGcmNonce) return;
+  Bytes opened;
+  if (!crypto::aes_gcm_open(group.row.info_key, sealed.first<crypto::kGcmNonce>(), {},
+                            sealed.subspan(crypto::kGcmNonce), opened)) {
+    return;
+  }
+  if (auto info = decode<GroupInfo>(opened); info && is_utf8(view_of(info->name))) {
+    group.info = std::move(*info);
+  }
+}
+
+// ---- what is sent
+
+void Groups::wake_all() {
+  for (auto& [id, group] : groups_) group.not_before = {};
+}
+
+void Groups::pump(Turn& turn) {
+  if (!parts_.connection.attached()) return;
+  for (auto& [id, group] : groups_) {
+    while (!group.asked && group.not_before <= turn.env.now && serve(id, group, turn)) {
+    }
+  }
+}
+
+// Does the next thing; false: nothing can be done now.
+bool Groups::serve(GroupId id, Group& group, Turn& turn) {
+  const bool unknown = group.state.version == 0 && group.row.vouched_version != 0;
+  if (unknown || group.stale) {
+    fetch(id, group, turn);
+    return false;
+  }
+  if (!group.changes.empty()) return propose(id, group, turn);
+  if (group.texts.empty() || group.state.version == 0) return false;
+  if (!group.state.may_send(self())) {
+    fail_texts(id, group, group.texts.size(), "you may not send to this group", turn);
+    return false;
+  }
+  if (tell_chain(id, group, turn)) submit(id, group, turn);
+  return false;
+}
+
+void Groups::fetch(GroupId id, Group& group, Turn& turn) {
+  const auto& from = group.candidate.version != 0 ? group.candidate : group.state;
+  group.asked = true;
+  parts_.connection.ask({.kind = proto::Kind::kFetchGroup, .group = id},
+                        encode(proto::FetchGroup{id, from.version}), turn);
+}
+
+// False: the person that it concerns is not known yet.
+bool Groups::resolve(Intent& intent, Turn& turn) {
+  if (intent.phone.empty()) return true;
+  ContactRow* contact = parts_.contacts.find(intent.phone);
+  if (!contact) {
+    parts_.lookups.want(intent.phone);
+    return false;
+  }
+  intent.change.user = contact->contact.user;
+  if (intent.change.kind != Kind::kAdd) return true;
+  if (contact->contact.identity_key.empty()) {
+    parts_.courier.meet(contact->contact.user, turn);
+    return false;
+  }
+  intent.change.identity = identity_of(contact->contact.identity_key);
+  return true;
+}
+
+// Makes a transition of the first changes that wait: those that can be made together.
+bool Groups::propose(GroupId id, Group& group, Turn& turn) {
+  proto::Transition transition{
+      .group = id,
+      .version = group.state.version + 1,
+      .previous = group.state.version == 0 ? proto::GroupDigest{} : proto::digest(group.state),
+      .actor = self(),
+      .time = turn.env.now};
+  Intent& intent = group.changes.begin()->second;
+  if (!resolve(intent, turn)) return false;
+  transition.changes = {intent.change};
+  proto::SignedTransition proposal{.body = encode(transition)};
+  auto next = proto::apply(group.state, transition, proposal.body);
+  if (!next) {
+    const bool done = next.error().code == Code::kInvalid || next.error().code == Code::kNotFound;
+    drop_change(id, group, done ? std::string() : std::string(next.error().text), turn);
+    return true;
+  }
+  proposal.signature =
+      parts_.keyring.identity().sign(proto::signed_octets(proposal.body), turn.env.entropy);
+  group.proposed = std::move(*next);
+  group.asked = true;
+  parts_.connection.ask({.kind = proto::Kind::kChangeGroup, .group = id},
+                        encode(proto::ChangeGroup{id, encode(proposal)}), turn);
+  return false;
+}
+
+void Groups::drop_change(GroupId id, Group& group, std::string failure, Turn& turn) {
+  const auto first = group.changes.begin();
+  turn.erase(Space::kChat, group_key('C', id, first->first));
+  group.changes.erase(first);
+  turn.notify(GroupChangeDone{id, std::move(failure)});
+}
+
+GroupKey Groups::key_of(GroupId id, const Group& group) const {
+  GroupKey key{.group = id,
+               .version = group.state.version,
+               .digest = proto::digest(group.state),
+               .info_key = group.row.info_key};
+  if (auto distribution = group.own.distribution_message()) key.distribution = *distribution;
+  return key;
+}
+
+void Groups::invite(GroupId id, Group& group, UserId user, Turn& turn) {
+  if (!parts_.contacts.add(user, turn)) return;
+  parts_.outbox.add_group_key(user, key_of(id, group), turn);
+  parts_.courier.wake(user);
+  if (group.own.can_encrypt()) group.told.insert(user);
+}
+
+// True: every member was told the own chain, or will be asking for it.
+bool Groups::tell_chain(GroupId id, Group& group, Turn& turn) {
+  if (!group.own.can_encrypt()) {
+    group.own.create(id.octets, turn.env.entropy);
+    group.told.clear();
+    group.row.own_key = std::move(group.own.serialize()).release();
+    store(id, group, turn);
+  }
+  bool all = true, changed = false;
+  for (const proto::GroupMember& member : group.state.members) {
+    if (member.user == self()) continue;
+    if (!group.told.contains(member.user)) {
+      invite(id, group, member.user, turn);
+      changed = true;
+    }
+    all = all && !parts_.courier.carries_key(member.user, id);
+  }
+  if (changed) store_told(id, group, turn);
+  return all;
+}
+
+void Groups::submit(GroupId id, Group& group, Turn& turn) {
+  proto::SubmitGroup batch{.group = id, .version = group.state.version};
+  std::size_t octets = 0;
+  for (const auto& [order, text] : group.texts) {
+    octets += text.body.size() + 512;
+    if (batch.messages.size() == limits::kMaxBatchMessages) break;
+    if (!batch.messages.empty() && octets > limits::kMaxBatchBytes) break;
+    const Content content{.id = text.id,
+                          .composed = text.composed,
+                          .sender_phone = parts_.registration.profile().phone,
+                          .stream = parts_.registration.stream(),
+                          .number = group.row.accepted + 1 + batch.messages.size(),
+                          .group = id,
+                          .text = Text{text.body},
+                          .group_version = group.state.version};
+    auto sealed = group.own.encrypt(seal_content(content), turn.env.entropy);
+    if (!sealed) {  // used up: a new one next time
+      group.own = {};
+      break;
+    }
+    batch.messages.push_back({envelope_of(id, text.id), std::move(*sealed)});
+  }
+  group.row.own_key = std::move(group.own.serialize()).release();
+  store(id, group, turn);
+  if (batch.messages.empty()) return;
+  group.submitted = batch.messages.size();
+  group.asked = true;
+  parts_.connection.ask({.kind = proto::Kind::kSubmitGroup, .group = id}, encode(batch), turn);
+}
+
+void Groups::on_accepted(const Request& request, Turn& turn) {
+  const auto found = groups_.find(request.group);
+  if (found == groups_.end()) return;
+  auto& [id, group] = *found;
+  group.asked = false;
+  if (request.kind == proto::Kind::kChangeGroup && group.proposed) {
+    proto::GroupState next = std::move(*group.proposed);
+    group.proposed.reset();
+    if (next.version == group.state.version + 1) adopt(id, group, std::move(next), self(), turn);
+    return drop_change(id, group, {}, turn);
+  }
+  for (; group.submitted != 0 && !group.texts.empty(); --group.submitted) {
+    const auto& [order, text] = *group.texts.begin();
+    turn.put(Space::kMessage, progress_row_key(id, order),
+             encode(Progress{Status::kSent, turn.env.now, {}}));
+    turn.notify(StatusChanged{text.id, id, {}, {}, Status::kSent, {}});
+    turn.erase(Space::kChat, group_key('Q', id, order));
+    group.texts.erase(group.texts.begin());
+    ++group.row.accepted;
+  }
+  store(id, group, turn);
+}
+
+void Groups::fail_texts(GroupId id, Group& group, std::size_t count, std::string failure,
+                        Turn& turn) {
+  for (; count != 0 && !group.texts.empty(); --count) {
+    const auto& [order, text] = *group.texts.begin();
+    turn.put(Space::kMessage, progress_row_key(id, order),
+             encode(Progress{Status::kFailed, turn.env.now, failure}));
+    turn.notify(StatusChanged{text.id, id, {}, {}, Status::kFailed, failure});
+    turn.erase(Space::kChat, group_key('Q', id, order));
+    group.texts.erase(group.texts.begin());
+  }
+  group.submitted = 0;
+}
+
+void Groups::on_refused(const Request& request, const proto::ErrorBody& error, Turn& turn) {
+  const auto found = groups_.find(request.group);
+  if (found == groups_.end()) return;
+  auto& [id, group] = *found;
+  group.asked = false;
+  group.proposed.reset();
+  group.submitted = 0;
+  const bool transient = error.code == Code::kFull || error.code == Code::kUnavailable ||
+                         error.code == Code::kRateLimited;
+  if (transient) {
+    group.not_before = turn.env.now + std::max(clamped(error.retry_after), seconds(1));
+  } else if (request.kind == proto::Kind::kFetchGroup) {
+    group.stale = false;  // not a member any more, or not yet
+    group.not_before = turn.env.now + limits::kBackoffMax;
+  } else if (error.code == Code::kConflict) {
+    group.stale = true;
+  } else if (request.kind == proto::Kind::kChangeGroup) {
+    drop_change(id, group, error.text.substr(0, 200), turn);
+  } else {
+    fail_texts(id, group, group.texts.size(), "the server refused it: " + error.text.substr(0, 200),
+               turn);
+  }
+}
+
+void Groups::on_disconnected() {
+  for (auto& [id, group] : groups_) {
+    group.asked = false;
+    group.proposed.reset();
+    group.submitted = 0;
+    group.candidate = {};
+    group.vouched = false;
+  }
+}
+
+void Groups::on_no_such_number(const std::string& phone, Turn& turn) {
+  for (auto& [id, group] : groups_) {
+    for (auto at = group.changes.begin(); at != group.changes.end();) {
+      if (at->second.phone != phone || group.proposed) {
+        ++at;
+        continue;
+      }
+      turn.erase(Space::kChat, group_key('C', id, at->first));
+      turn.notify(GroupChangeDone{id, phone + " has no account on this server"});
+      at = group.changes.erase(at);
+    }
+  }
+}
+
+void Groups::on_tick(Instant now) {
+  for (auto& [id, group] : groups_) {
+    if (group.not_before <= now) group.not_before = {};
+  }
+}
+
+Instant Groups::deadline() const {
+  Instant at = kNever;
+  for (const auto& [id, group] : groups_) {
+    if (group.not_before != Instant{}) at = std::min(at, group.not_before);
+  }
+  return at;
+}
+
+bool Groups::busy() const {
+  return std::ranges::any_of(groups_, [](const auto& entry) {
+    const Group& group = entry.second;
+    return group.asked || !group.texts.empty() || !group.changes.empty();
+  });
+}
+
+bool Groups::waits_for(const std::string& phone) const { return unresolved().contains(phone); }
+
+std::set<std::string> Groups::unresolved() const {
+  std::set<std::string> out;
+  for (const auto& [id, group] : groups_) {
+    for (const auto& [order, intent] : group.changes) {
+      if (!intent.phone.empty()) out.insert(intent.phone);
+    }
+  }
+  return out;
+}
+
+}  // namespace godwit::client

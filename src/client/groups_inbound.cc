@@ -1,0 +1,315 @@
+// What arrives for groups: states to verify, chains to learn, messages to read.
+#include <algorithm>
+
+#include "client/groups.h"
+#include "crypto/hash.h"
+
+namespace godwit::client {
+namespace {
+
+using ports::Space;
+
+constexpr std::size_t kHeld = 512;  // envelopes that wait for a group's state
+
+Bytes group_key(char tag, GroupId group) {
+  Bytes key = row_key(tag);
+  append(key, group.view());
+  return key;
+}
+
+Bytes held_key(GroupId group, std::uint64_t order) {
+  Bytes key = group_key('H', group);
+  put_be64(key, order);
+  return key;
+}
+
+Bytes chain_key(GroupId group, UserId user, DeviceId device) {
+  Bytes key = group_key('K', group);
+  append(key, user.view());
+  key.push_back(device.value);
+  return key;
+}
+
+// Whose contents are remembered: those of one member in one group.
+UserId voice(GroupId group, UserId user) {
+  const auto digest = crypto::sha256({view_of("godwit group voice"), group.view(), user.view()});
+  return UserId{*to_array<16>(ByteView(digest).first(16))};
+}
+
+}  // namespace
+
+void Groups::refuse(GroupId id, std::string text, Turn& turn) {
+  turn.notify(GroupRefused{id, std::move(text)});
+}
+
+// ---- states
+
+void Groups::on_key(UserId from, DeviceId device, const GroupKey& key, Turn& turn) {
+  if (key.group.is_nil()) return;
+  Group& group = groups_[key.group];
+  if (!key.distribution.empty()) {
+    const auto names = e2e::SenderKey::distribution_of(key.distribution);
+    KeyRow& row = group.keys[{from, device}];
+    auto chain = e2e::SenderKey::parse(row.key);
+    if (names && *names == key.group.octets && chain && chain->learn(key.distribution)) {
+      row.key = std::move(chain->serialize()).release();
+      turn.put(Space::kChat, chain_key(key.group, from, device), encode(row));
+    }
+  }
+  const bool lost = group.state.version != 0 && !in(group);
+  if (group.state.version == 0 || (lost && key.version > group.state.version)) {
+    // An invitation. Whatever the server says is the group has to contain this state.
+    if (key.version <= group.row.vouched_version && !lost) return;
+    group.state = {};
+    turn.erase(Space::kChat, group_key('S', key.group));
+    group.row.info_key = key.info_key;
+    group.row.vouched_version = key.version;
+    group.row.vouched = key.digest;
+    group.not_before = {};
+    group.candidate = {};
+    group.vouched = false;
+    store(key.group, group, turn);
+  } else if (key.version > group.state.version) {
+    group.stale = true;
+  } else if (key.version == group.state.version && key.digest != proto::digest(group.state)) {
+    refuse(key.group, "a member sees this group differently than you: the server may be lying",
+           turn);
+  }
+}
+
+void Groups::on_change(const proto::Envelope& envelope, Turn& turn) {
+  const auto change = decode<proto::SignedTransition>(envelope.ciphertext);
+  const auto transition = change ? decode<proto::Transition>(change->body)
+                                 : Result<proto::Transition>(fail(Code::kCorrupt, ""));
+  if (!transition) return;
+  const auto found = groups_.find(transition->group);
+  if (found == groups_.end() || found->second.state.version == 0) return;
+  auto& [id, group] = *found;
+  if (transition->version <= group.state.version) {
+    const bool repeated = transition->version < group.state.version ||
+                          proto::cause_of(change->body) == group.state.cause;
+    if (!repeated) refuse(id, "the server replaced a change of the group by another one", turn);
+    return;
+  }
+  if (transition->version > group.state.version + 1) {
+    group.stale = true;
+    return;
+  }
+  auto next = proto::advance(group.state, *change);
+  if (!next) {
+    return refuse(id, "a change of the group was refused: " + std::string(next.error().text), turn);
+  }
+  adopt(id, group, std::move(*next), transition->actor, turn);
+}
+
+void Groups::on_history(GroupId id, const proto::GroupHistory& history, Turn& turn) {
+  const auto found = groups_.find(id);
+  if (found == groups_.end()) return;
+  Group& group = found->second;
+  group.asked = false;
+  const bool member = group.state.version != 0;
+  proto::GroupState& next = group.candidate;
+  if (next.version == 0) {
+    next = group.state;
+    group.vouched = member;
+  }
+  const auto give_up = [&](std::string text) {
+    group.candidate = {};
+    group.stale = false;
+    group.not_before = turn.env.now + limits::kBackoffMax;
+    refuse(id, std::move(text), turn);
+  };
+  const auto check = [&] {
+    if (next.version != group.row.vouched_version || member) return true;
+    group.vouched = proto::digest(next) == group.row.vouched;
+    return group.vouched;
+  };
+  if (next.version == 0) {
+    auto base = decode<proto::GroupState>(history.base);
+    if (!base || base->group != id)
+      return give_up("the server does not show how the group came to be");
+    next = std::move(*base);
+    if (!check()) return give_up("the group is not the one that you were invited to");
+  } else if (!history.base.empty()) {
+    return give_up("this device was away for too long: a member has to add you again");
+  }
+  for (const Bytes& octets : history.transitions) {
+    const auto change = decode<proto::SignedTransition>(octets);
+    auto after = change ? proto::advance(next, *change) : fail(change.error());
+    if (!after) {
+      return give_up("a change of the group was refused: " + std::string(after.error().text));
+    }
+    next = std::move(*after);
+    if (!check()) return give_up("the group is not the one that you were invited to");
+  }
+  if (next.version < history.version && !history.transitions.empty()) return;  // more to come
+  if (next.version < history.version || !group.vouched) {
+    return give_up("the server hides a part of the group's history");
+  }
+  group.stale = false;
+  proto::GroupState whole = std::exchange(group.candidate, {});
+  if (whole.version > group.state.version) adopt(id, group, std::move(whole), {}, turn);
+}
+
+void Groups::adopt(GroupId id, Group& group, proto::GroupState next, UserId actor, Turn& turn) {
+  const proto::GroupState before = std::exchange(group.state, std::move(next));
+  turn.put(Space::kChat, group_key('S', id), encode(group.state));
+  for (const proto::GroupMember& member : before.members) {
+    const proto::GroupMember* still = group.state.member(member.user);
+    if (still && still->identity == member.identity) continue;
+    group.told.erase(member.user);
+    group.own = {};  // who left knows the present chain
+  }
+  if (!group.own.can_encrypt() && !group.row.own_key.empty()) {
+    group.row.own_key.clear();
+    group.told.clear();
+    store_told(id, group, turn);
+    store(id, group, turn);
+  }
+  open_info(group);
+  if (actor == self() && in(group)) {
+    for (const proto::GroupMember& member : group.state.members) {
+      const proto::GroupMember* known = before.member(member.user);
+      if (member.user == self() || (known && known->identity == member.identity)) continue;
+      invite(id, group, member.user, turn);
+    }
+    if (group.own.can_encrypt()) store_told(id, group, turn);
+  }
+  if (before.version == 0) released_.insert(id);
+  const GroupView seen = view(id, group);
+  turn.notify(GroupChanged{seen, actor});
+}
+
+// ---- messages
+
+std::optional<Content> Groups::open(const proto::Envelope& envelope, bool& readable, Turn& turn) {
+  const auto names = e2e::SenderKey::distribution_of(envelope.ciphertext);
+  if (!names) return std::nullopt;
+  const GroupId id{*names};
+  Group& group = groups_[id];
+  if (group.state.version == 0) {  // the invitation comes later than what others say already
+    if (group.held.size() >= kHeld) return std::nullopt;
+    const std::uint64_t order = take_order(turn);
+    turn.put(Space::kChat, held_key(id, order), encode(envelope));
+    group.held[order] = envelope;
+    return std::nullopt;
+  }
+  const auto at = group.keys.find({envelope.from, envelope.from_device});
+  auto chain = at == group.keys.end() ? Result<e2e::SenderKey>(fail(Code::kNotFound, ""))
+                                      : e2e::SenderKey::parse(at->second.key);
+  const auto opened = chain ? chain->decrypt(envelope.ciphertext) : fail(chain.error());
+  if (!opened) {
+    readable = opened.error().code == Code::kDuplicate;
+    return std::nullopt;
+  }
+  auto content = open_content(*opened);
+  at->second.key = std::move(chain->serialize()).release();
+  bool good = content && content->group == id && !content->receipt;
+  // Only members speak; what somebody said before they left may come after they did.
+  const bool member = group.state.member(envelope.from) != nullptr;
+  good = good && (member || content->group_version < group.state.version);
+  const bool seen = good && (at->second.window.accept(content->stream, content->number) ==
+                                 DeliveryWindow::Seen::kDuplicate &&
+                             parts_.recent.contains(voice(id, envelope.from), content->id));
+  turn.put(Space::kChat, chain_key(id, envelope.from, envelope.from_device), encode(at->second));
+  if (good && content->group_version > group.state.version) group.stale = true;
+  if (!good || seen) return std::nullopt;
+  parts_.recent.add(voice(id, envelope.from), content->id);
+  return std::move(*content);
+}
+
+std::vector<proto::Envelope> Groups::take_released(Turn& turn) {
+  std::vector<proto::Envelope> out;
+  for (const GroupId id : std::exchange(released_, {})) {
+    for (auto& [order, envelope] : std::exchange(groups_[id].held, {})) {
+      turn.erase(Space::kChat, held_key(id, order));
+      out.push_back(std::move(envelope));
+    }
+  }
+  return out;
+}
+
+void Groups::forget_told(UserId user, Turn& turn) {
+  for (auto& [id, group] : groups_) {
+    if (group.told.erase(user) != 0) store_told(id, group, turn);
+  }
+}
+
+// ---- storage
+
+Result<void> Groups::load(const ports::Row& row) {
+  constexpr Error kDamaged{Code::kCorrupt, "the profile holds a damaged row of a group"};
+  if (row.key.size() < 17) return fail(kDamaged);
+  const ByteView rest = ByteView(row.key).subspan(17);
+  const GroupId id{*to_array<16>(ByteView(row.key).subspan(1, 16))};
+  Group& group = groups_[id];
+  const auto keep = [&](auto&& decoded, auto& into) -> Result<void> {
+    if (!decoded) return fail(decoded.error());
+    into = std::move(*decoded);
+    return {};
+  };
+  const bool ordered = rest.size() == 8;
+  switch (row.key[0]) {
+    case 'G': {
+      GODWIT_TRY(keep(decode<GroupRow>(row.value), group.row));
+      auto own = e2e::SenderKey::parse(group.row.own_key);
+      if (!own) return fail(own.error());
+      group.own = std::move(*own);
+      open_info(group);
+      return {};
+    }
+    case 'S':
+      GODWIT_TRY(keep(decode<proto::GroupState>(row.value), group.state));
+      open_info(group);
+      return {};
+    case 'T': {
+      const auto told = decode<ToldRow>(row.value);
+      if (!told) return fail(told.error());
+      group.told = {told->users.begin(), told->users.end()};
+      return {};
+    }
+    case 'C':
+      return ordered ? keep(decode<Intent>(row.value), group.changes[get_be64(rest)])
+                     : fail(kDamaged);
+    case 'Q':
+      return ordered ? keep(decode<GroupText>(row.value), group.texts[get_be64(rest)])
+                     : fail(kDamaged);
+    case 'H':
+      return ordered ? keep(decode<proto::Envelope>(row.value), group.held[get_be64(rest)])
+                     : fail(kDamaged);
+    case 'K':
+      if (rest.size() != 17) return fail(kDamaged);
+      return keep(decode<KeyRow>(row.value),
+                  group.keys[{UserId{*to_array<16>(rest.first(16))}, DeviceId{rest[16]}}]);
+    default: return fail(kDamaged);
+  }
+}
+
+void Groups::store_all(ports::Batch& batch) const {
+  const auto put = [&](Bytes key, Bytes value) {
+    batch.put(Space::kChat, std::move(key), std::move(value));
+  };
+  const auto ordered = [&](char tag, GroupId id, const auto& items) {
+    for (const auto& [order, item] : items) {
+      Bytes key = group_key(tag, id);
+      put_be64(key, order);
+      put(std::move(key), encode(item));
+    }
+  };
+  for (const auto& [id, group] : groups_) {
+    if (group.row.info_key != ByteArray<32>{} || group.row.vouched_version != 0) {
+      put(group_key('G', id), encode(group.row));
+    }
+    if (group.state.version != 0) put(group_key('S', id), encode(group.state));
+    if (!group.told.empty()) {
+      put(group_key('T', id), encode(ToldRow{{group.told.begin(), group.told.end()}}));
+    }
+    ordered('C', id, group.changes);
+    ordered('Q', id, group.texts);
+    ordered('H', id, group.held);
+    for (const auto& [who, row] : group.keys)
+      put(chain_key(id, who.first, who.second), encode(row));
+  }
+}
+
+}  // namespace godwit::client
