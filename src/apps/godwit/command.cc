@@ -1,6 +1,7 @@
 #include "apps/godwit/command.h"
 
 #include "apps/godwit/chat_command.h"
+#include "apps/godwit/group_command.h"
 #include "apps/godwit/receive_command.h"
 #include "apps/godwit/record_commands.h"
 #include "apps/godwit/register_command.h"
@@ -69,6 +70,8 @@ std::unique_ptr<Command> make_command(Context context, Options options) {
       return std::make_unique<StatusCommand>(std::move(context), std::move(options));
     case Verb::kVerify:
       return std::make_unique<VerifyCommand>(std::move(context), std::move(options));
+    case Verb::kGroup:
+      return std::make_unique<GroupCommand>(std::move(context), std::move(options));
     case Verb::kChat: return std::make_unique<ChatCommand>(std::move(context), std::move(options));
   }
   return nullptr;

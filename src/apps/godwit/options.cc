@@ -38,6 +38,7 @@ class Grammar {
     app.require_subcommand(1);
     app.footer(kEpilogue);
     conversation();
+    groups();
     records();
   }
 
@@ -53,6 +54,15 @@ class Grammar {
         ->required()
         ->type_name("+NUMBER")
         ->transform(CLI::Validator(number, ""));
+  }
+  void chat(CLI::App* sub, const char* text) {
+    sub->add_option("chat", o_.phone, text)
+        ->required()
+        ->type_name("+NUMBER|GROUP")
+        ->transform(CLI::Validator(number_or_group, ""));
+  }
+  static std::string number_or_group(std::string& text) {
+    return text.starts_with('+') ? number(text) : std::string();
   }
   // Takes away what people put between digits, and checks what is left.
   static std::string number(std::string& text) {
@@ -81,7 +91,7 @@ class Grammar {
     timeout(reg, "Give up after this long (30)");
 
     CLI::App* send = command(Verb::kSend, "send", "Send a message; text from stdin when absent");
-    phone(send, "To whom");
+    chat(send, "To whom: a number, or a group's id or name");
     send->add_option("text", o_.text, "What to say")->type_name("TEXT");
     send->add_option("--wait", o_.wait, "Wait until it is: sent, delivered, read")
         ->type_name("STATUS")
@@ -102,9 +112,49 @@ class Grammar {
     phone(chat, "With whom");
   }
 
+  void groups() {
+    CLI::App* group = command(Verb::kGroup, "group", "Make, change and show groups");
+    group->require_subcommand(1);
+    const auto action = [&](const char* name, const char* text) {
+      CLI::App* sub = group->add_subcommand(name, text);
+      sub->fallthrough();
+      sub->parse_complete_callback([this, name] { o_.action = name; });
+      return sub;
+    };
+    const auto which = [&](CLI::App* sub, const char* text) {
+      sub->add_option("group", o_.group, text)->required()->type_name("GROUP");
+    };
+    const auto people = [&](CLI::App* sub) {
+      sub->add_option("numbers", o_.members, "Whom")
+          ->required()
+          ->type_name("+NUMBER...")
+          ->transform(CLI::Validator(number, ""));
+    };
+    CLI::App* create = action("create", "Make a group: its name, then who is in it");
+    which(create, "Its name");
+    people(create);
+    for (const auto& [name, text] : {std::pair{"add", "Add people"},
+                                     {"remove", "Remove people: they read nothing more"},
+                                     {"promote", "Make people admins"},
+                                     {"demote", "Make admins ordinary members"}}) {
+      CLI::App* sub = action(name, text);
+      which(sub, "Its id or name");
+      people(sub);
+    }
+    CLI::App* rename = action("rename", "Give the group another name");
+    which(rename, "Its id or name");
+    rename->add_option("name", o_.text, "The new name")->required()->type_name("NAME");
+    CLI::App* announce = action("announce", "Let only admins send, or everybody again (--off)");
+    which(announce, "Its id or name");
+    announce->add_flag("--on,!--off", o_.mark, "Only admins send")->default_val(true);
+    which(action("leave", "Leave the group"), "Its id or name");
+    which(action("info", "Show the group and who is in it"), "Its id or name");
+    action("list", "List your groups");
+  }
+
   void records() {
     CLI::App* history = command(Verb::kHistory, "history", "Print a conversation");
-    phone(history, "With whom");
+    chat(history, "With whom: a number, or a group's id or name");
     history->add_option("--limit,-n", o_.limit, "Only the last N messages")
         ->type_name("N")
         ->check(CLI::Range(1, 1000000000));

@@ -18,6 +18,7 @@ enum class Verb : std::uint8_t {
   kStatus,
   kVerify,
   kChat,
+  kGroup,
 };
 
 struct Options {
@@ -31,6 +32,9 @@ struct Options {
   // of some
   std::string phone;
   std::string code;
+  std::string action;                // of `group`: create, add, …
+  std::string group;                 // its id or name
+  std::vector<std::string> members;  // numbers
   std::optional<std::string> text;
   std::optional<std::string> wait;   // sent, delivered, read
   std::optional<Duration> timeout;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "apps/godwit/group_command.h"
 #include "apps/godwit/qr.h"
 #include "client/history.h"
 
@@ -28,11 +29,12 @@ Bytes next_chat(client::ChatId chat) {
 
 void HistoryCommand::start() {
   const client::Contact* contact = client_.engine().contact(options_.phone);
-  if (contact == nullptr) {
+  const auto group = find_group(client_.engine(), options_.phone);
+  if (contact == nullptr && !group) {
     refuse(kExitNotFound, "not_found", unknown_contact(options_.phone));
     return;
   }
-  chat_ = contact->user;
+  chat_ = group ? client::ChatId(group->id) : client::ChatId(contact->user);
   std::size_t found = 0;
   Bytes before;
   do {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "apps/godwit/group_command.h"
+
 namespace godwit::cli {
 namespace {
 
@@ -33,6 +35,16 @@ void SendCommand::start() {
   if (options_.text && options_.lines) {
     refuse(kExitUsage, "invalid", "--lines reads stdin: give no text on the command line");
     return;
+  }
+  if (!options_.phone.starts_with('+')) {
+    const auto group = find_group(client_.engine(), options_.phone);
+    if (!group) {
+      refuse(kExitNotFound, "not_found",
+             "no group, or several, are called that: godwit group list shows their ids");
+      return;
+    }
+    group_ = group->id;
+    target_ = client::Status::kSent;
   }
   started_ = now();
   client_.go_online();
@@ -67,6 +79,7 @@ SendCommand::Composed SendCommand::compose(std::string_view text) {
     return Composed::kRefused;
   }
   const auto id = client_.act([&](auto& engine, Env& env, auto& out) {
+    if (group_) return engine.send_to_group(*group_, text, env, out);
     return engine.send_text(options_.phone, text, {.allow_empty = options_.lines}, env, out);
   });
   if (!id) {

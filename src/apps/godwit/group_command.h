@@ -1,0 +1,33 @@
+// `godwit group …`: makes and changes groups, and shows them. A change is in the store before
+// anything is said about it; the command waits until the server has it.
+#pragma once
+
+#include "apps/godwit/command.h"
+
+namespace godwit::cli {
+
+// The group of this id (32 hexadecimal digits) or name; nullopt: none, or several of that name.
+std::optional<client::GroupView> find_group(const client::Engine& engine, const std::string& name);
+
+class GroupCommand final : public Command {
+ public:
+  GroupCommand(Context context, Options options);
+  void start() override;
+  void on_event(const client::Event& event) override;
+  void on_link_failed() override;
+
+ private:
+  void act();
+  void ask(client::Engine::GroupAct act, const std::string& phone);
+  void expect(const Result<void>& asked);
+  void print(const client::GroupView& group, bool with_members);
+  void finish();
+  client::GroupView view() const;
+
+  GroupId group_;
+  std::size_t pending_ = 0;  // changes asked for, and not made yet
+  std::string failure_;
+  Timer timeout_;
+};
+
+}  // namespace godwit::cli
