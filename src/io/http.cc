@@ -157,6 +157,23 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(const Address& address, An
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(state)));
 }
 
+Result<std::unique_ptr<HttpServer>> HttpServer::take(int listener, Answer answer) {
+  sockaddr_storage raw{};
+  socklen_t size = sizeof raw;
+  error_code error;
+  if (getsockname(listener, reinterpret_cast<sockaddr*>(&raw), &size) != 0) {
+    return fail(Code::kCorrupt, "what was handed over is no listener");
+  }
+  auto state = std::make_unique<State>(Address::from(raw), std::move(answer));
+  state->acceptor.assign(raw.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), listener, error);
+  if (error) return fail(Code::kIo, "the operating system refuses to listen there");
+  state->accept();
+  state->thread = std::jthread([raw = state.get()] { raw->context.run(); });
+  return std::unique_ptr<HttpServer>(new HttpServer(std::move(state)));
+}
+
+int HttpServer::descriptor() const { return state_->acceptor.native_handle(); }
+
 HttpServer::HttpServer(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 HttpServer::~HttpServer() {

@@ -26,7 +26,10 @@ class HttpServer {
 
   // Serves until destroyed. Errors as Tcp::listen.
   static Result<std::unique_ptr<HttpServer>> start(const Address& address, Answer answer);
+  // As start(), with a listener of another process. `listener` belongs to this from here on.
+  static Result<std::unique_ptr<HttpServer>> take(int listener, Answer answer);
   ~HttpServer();
+  int descriptor() const;  // of the listener
 
   const Address& address() const;
 

@@ -1,5 +1,6 @@
 #include "io/loop.h"
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -62,7 +63,8 @@ void Loop::read_clocks() {
 void Loop::run() {
   std::array<epoll_event, kMaxEvents> events;
   for (;;) {
-    const int ready = epoll_wait(epoll_, events.data(), kMaxEvents, wait_ms());
+    const int ready =
+        held_ ? wait_for_wakeup() : epoll_wait(epoll_, events.data(), kMaxEvents, wait_ms());
     CHECK(ready >= 0 || errno == EINTR);
     read_clocks();
     run_timers();
@@ -148,6 +150,14 @@ int Loop::wait_ms() const {
   if (timers_.empty()) return -1;
   const std::int64_t wait = timers_.begin()->first.first.ms - clock_ms(CLOCK_MONOTONIC);
   return static_cast<int>(std::clamp<std::int64_t>(wait, 0, 60'000));
+}
+
+// The counter must be emptied: poll() is level-triggered.
+int Loop::wait_for_wakeup() const {
+  pollfd wakeup{.fd = wakeup_, .events = POLLIN, .revents = 0};
+  eventfd_t posts = 0;
+  if (poll(&wakeup, 1, wait_ms()) > 0) eventfd_read(wakeup_, &posts);
+  return 0;
 }
 
 void Loop::run_timers() {

@@ -50,6 +50,10 @@ class Loop {
   // Runs `task` in a later turn, in the order of the calls. Never blocks on the loop.
   void post(Task task);
 
+  // While it is held, turns run timers and posted tasks only: what descriptors have to say waits in
+  // the kernel. In force from the next turn on.
+  void hold(bool held) { held_ = held; }
+
   // What a thread with its own table of descriptors keeps to run this loop, and to post() to it.
   int epoll_descriptor() const { return epoll_; }
   int wakeup_descriptor() const { return wakeup_; }
@@ -76,6 +80,7 @@ class Loop {
   Loop(int epoll, int wakeup);
   void read_clocks();
   int wait_ms() const;
+  int wait_for_wakeup() const;
   void run_timers();
   void run_tasks();
 
@@ -87,6 +92,7 @@ class Loop {
   TimerId next_timer_ = 1;
   Duration uptime_;
   Instant now_;
+  bool held_ = false;
 
   std::mutex mutex_;  // guards what follows
   std::vector<Task> tasks_;

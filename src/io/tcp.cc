@@ -342,6 +342,7 @@ void Tcp::watch(Conn conn, Slot& slot, std::uint32_t events) {
 void Tcp::drop(Conn conn, Slot& slot, CloseReason reason) {
   if (slot.state == State::kDead) return;
   loop_.unwatch(slot.fd);
+  if (shared_) shutdown(slot.fd, SHUT_RDWR);
   ::close(std::exchange(slot.fd, -1));
   slot.state = State::kDead;
   slot.reason = reason;

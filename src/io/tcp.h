@@ -13,6 +13,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 
 #include "base/bytes.h"
 #include "io/address.h"
@@ -84,6 +85,32 @@ class Tcp final : private Source {
   void pause(Conn conn);
   void resume(Conn conn);
 
+  // ---- handing connections over to another process. The loop is held, or is not running yet.
+
+  // Places of connections, present and past: a Conn's index is less.
+  std::uint32_t places() const { return slots_.size(); }
+  struct Place {
+    std::uint32_t generation = 0;
+    int descriptor = -1;  // -1: no connection, or one that is ending
+    ByteView unread;  // octets that the owner could not use yet
+    ByteView unsent;
+  };
+  Place place(std::uint32_t index) const;
+  // Another process holds these sockets too (or not any more): closing one does not end it.
+  void share(bool shared) { shared_ = shared; }
+  // Cuts those that are closing anyway.
+  void end_closing();
+
+  // As listen(), with a listener that another process opened.
+  Result<void> take_listener(int fd, std::uint32_t max_connections);
+  // A connection of another process, in the same place; `fd` belongs to this from here on. It takes
+  // the place of an earlier one there. kIo: the kernel refuses to watch it.
+  Result<void> take(Conn conn, int fd);
+  // What waits for the connection that was taken. False: there is none.
+  bool restore(Conn conn, ByteView unread, ByteView unsent);
+  // All are taken: `places` by generation; a connection that is not its place's is closed.
+  void end_taking(std::span<const std::uint32_t> generations);
+
   bool is_open(Conn conn) const;  // neither closed nor closing
   // The other end; nothing when it is gone.
   std::optional<Address> remote(Conn conn) const;
@@ -124,6 +151,7 @@ class Tcp final : private Source {
   void watch(Conn conn, Slot& slot, std::uint32_t events);
   void drop(Conn conn, Slot& slot, CloseReason reason);
   void reap(Conn conn);
+  void free_place(std::uint32_t index);
 
   Loop& loop_;
   Owner& owner_;
@@ -135,6 +163,7 @@ class Tcp final : private Source {
   std::vector<Conn> dead_;  // to be told to the owner at the end of the turn
   std::uint32_t live_ = 0;
   std::uint64_t refused_ = 0;
+  bool shared_ = false;  // see share()
   Bytes scratch_;  // what one read returns
 };
 

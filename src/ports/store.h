@@ -129,6 +129,11 @@ class Store {
   // The time by which scan() hides expired rows. Set by the owner of the clock.
   virtual void set_now(Instant now) = 0;
 
+  // Closes what is open, so that another process may open it. Until reclaim() all else fails with
+  // kUnavailable. A store that other processes cannot open anyway has nothing to do.
+  virtual void release() {}
+  virtual Result<void> reclaim() { return {}; }
+
   // The row of `key`, or kNotFound.
   Result<Row> get(ByteView partition, Space space, ByteView key);
 };

@@ -33,6 +33,8 @@ class FrameReader {
   // The next whole frame, nullopt when there is none yet, kCorrupt when it is malformed.
   Result<std::optional<Frame>> next();
   bool idle() const { return buffer_.empty(); }
+  // Octets of an incomplete frame; another reader goes on when it is fed with them.
+  ByteView waiting() const { return ByteView(buffer_).subspan(used_); }
 
  private:
   Result<void> check_head() const;

@@ -1,6 +1,7 @@
 #include "proto/noise.h"
 
 #include "base/check.h"
+#include "base/codec.h"
 #include "base/limits.h"
 #include "crypto/aead.h"
 #include "crypto/hash.h"
@@ -241,6 +242,82 @@ NoiseChannel NoiseHandshake::split() {
   Key first(keys.view().first<32>()), second(keys.view().last<32>());
   if (state_->initiator) return {std::move(first), std::move(second)};
   return {std::move(second), std::move(first)};
+}
+
+namespace {
+
+// A responder's handshake between two messages. Absent keys are zeros: no key is.
+struct HandshakeRecord {
+  bool responder_known = false;
+  std::uint64_t done = 0;
+  ByteArray<32> chaining_key{};
+  ByteArray<32> hash{};
+  ByteArray<32> key{};
+  std::uint64_t counter = 0;
+  ByteArray<32> ephemeral{};
+  ByteArray<32> remote_static{};
+  ByteArray<32> remote_ephemeral{};
+  static void fields(auto& m, auto& field) {
+    field(1, m.responder_known);
+    field(2, m.done);
+    field(3, m.chaining_key);
+    field(4, m.hash);
+    field(5, m.key);
+    field(6, m.counter);
+    field(7, m.ephemeral);
+    field(8, m.remote_static);
+    field(9, m.remote_ephemeral);
+  }
+  ~HandshakeRecord() {
+    for (auto* secret : {&chaining_key, &key, &ephemeral}) crypto::wipe(*secret);
+  }
+};
+
+constexpr ByteArray<32> kAbsent{};
+
+}  // namespace
+
+crypto::SecretBytes NoiseHandshake::serialize() const {
+  CHECK(!state_->initiator && !finished() && !my_turn());
+  const State& state = *state_;
+  HandshakeRecord record;
+  record.responder_known = state.pattern->responder_known;
+  record.done = state.done;
+  std::ranges::copy(state.symmetric.chaining_key.view(), record.chaining_key.begin());
+  record.hash = state.symmetric.hash;
+  if (state.symmetric.key) std::ranges::copy(state.symmetric.key->view(), record.key.begin());
+  record.counter = state.symmetric.counter;
+  if (state.ephemeral) {
+    std::ranges::copy(state.ephemeral->private_key.view(), record.ephemeral.begin());
+  }
+  record.remote_static = state.remote_static.value_or(kAbsent);
+  record.remote_ephemeral = state.remote_ephemeral.value_or(kAbsent);
+  return crypto::SecretBytes(encode(record));
+}
+
+Result<NoiseHandshake> NoiseHandshake::parse(const crypto::KeyPair& own, ByteView octets) {
+  static constexpr Error kNone{Code::kCorrupt, "not a responder's handshake"};
+  const auto record = decode<HandshakeRecord>(octets);
+  if (!record) return fail(kNone);
+  const Pattern& pattern = record->responder_known ? ik() : xx();
+  // Where a responder of the pattern waits, and what it has by then.
+  const bool begun = record->done > 0;
+  if (record->done >= pattern.messages.size() || record->done % 2 != 0 ||
+      (begun && (record->remote_ephemeral == kAbsent || record->key == kAbsent ||
+                 record->ephemeral == kAbsent))) {
+    return fail(kNone);
+  }
+  auto state = State::make(pattern, false, own, {}, {});
+  state->done = static_cast<std::size_t>(record->done);
+  state->symmetric.chaining_key = Key(record->chaining_key);
+  state->symmetric.hash = record->hash;
+  state->symmetric.key.reset();
+  if (record->key != kAbsent) state->symmetric.key = Key(record->key);
+  state->symmetric.counter = record->counter;
+  if (record->ephemeral != kAbsent) state->ephemeral = KeyPair::from_private(record->ephemeral);
+  if (record->remote_static != kAbsent) state->remote_static = record->remote_static;
+  if (record->remote_ephemeral != kAbsent) state->remote_ephemeral = record->remote_ephemeral;
+  return NoiseHandshake(std::move(state));
 }
 
 namespace {

@@ -78,6 +78,11 @@ class NoiseHandshake {
   // The channel, once finished and only once (both CHECKed).
   NoiseChannel split();
 
+  // For handing a responder that waits for a message to another process, as a channel is; `own` as
+  // at its beginning. kCorrupt: not such a handshake.
+  crypto::SecretBytes serialize() const;
+  static Result<NoiseHandshake> parse(const crypto::KeyPair& own, ByteView record);
+
  private:
   struct State;
   explicit NoiseHandshake(std::unique_ptr<State> state);

@@ -185,6 +185,27 @@ TEST(Noise, ChannelsMoveAndExpire) {
   EXPECT_EQ(NoiseChannel::parse(ByteView(worn).first(79)).error().code, Code::kCorrupt);
 }
 
+TEST(Noise, HandshakesMoveBetweenMessages) {
+  SeededEntropy entropy(5);
+  const KeyPair alice_keys = KeyPair::generate(entropy), bob_keys = KeyPair::generate(entropy);
+  for (const bool ik : {false, true}) {
+    auto alice = ik ? NoiseHandshake::initiator_ik(alice_keys, bob_keys.public_key, {})
+                    : NoiseHandshake::initiator_xx(alice_keys, {});
+    auto bob = ik ? NoiseHandshake::responder_ik(bob_keys, {})
+                  : NoiseHandshake::responder_xx(bob_keys, {});
+    while (!bob.finished()) {
+      auto moved = NoiseHandshake::parse(bob_keys, bob.serialize().view());
+      ASSERT_TRUE(moved);
+      bob = std::move(*moved);
+      ASSERT_TRUE(bob.read(*alice.write({}, entropy)));
+      if (!bob.finished()) ASSERT_TRUE(alice.read(*bob.write({}, entropy)));
+    }
+    EXPECT_EQ(bob.hash(), alice.hash());
+    EXPECT_EQ(bob.remote_static(), alice_keys.public_key);
+  }
+  EXPECT_EQ(NoiseHandshake::parse(bob_keys, to_bytes("?")).error().code, Code::kCorrupt);
+}
+
 TEST(Noise, RecordsHaveALimit) {
   Pair pair;
   pair.shake();

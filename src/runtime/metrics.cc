@@ -42,6 +42,10 @@ void MetricsText::sample(std::uint64_t value, std::string_view labels) {
   line("", labels, std::to_string(value));
 }
 
+void MetricsText::sample_seconds(std::uint64_t microseconds) {
+  line("", {}, number(static_cast<double>(microseconds) / 1e6));
+}
+
 void MetricsText::sample(const Histogram& histogram, std::string_view labels) {
   const std::string before = labels.empty() ? "" : std::string(labels) + ",";
   std::uint64_t count = 0;

@@ -32,6 +32,7 @@ class MetricsText {
   void family(std::string_view name, std::string_view type, std::string_view help);
   // `labels` as they are written between the braces: result="ok".
   void sample(std::uint64_t value, std::string_view labels = {});
+  void sample_seconds(std::uint64_t microseconds);
   void sample(const Histogram& histogram, std::string_view labels = {});
   // A family with one sample.
   void counter(std::string_view name, std::string_view help, std::uint64_t value);

@@ -1,6 +1,7 @@
 // ServerLoop's connections: the preamble, the Noise handshake, records and frames.
 #include <algorithm>
 
+#include "base/check.h"
 #include "base/limits.h"
 #include "runtime/server_loop.h"
 
@@ -181,6 +182,7 @@ void ServerLoop::open(io::Conn conn, Connection& connection) {
 }
 
 void ServerLoop::take_record(io::Conn conn, Connection& connection, ByteView record) {
+  CHECK(ours_);
   auto plaintext = connection.channel->open(record);
   if (!plaintext) return end(conn, connection, EndReason::kBadRecord);
   proto::FrameReader& reader = connection.work().reader;
@@ -216,6 +218,7 @@ void ServerLoop::end(io::Conn conn, Connection& connection, EndReason reason) {
 }
 
 bool ServerLoop::seal(Connection& connection, ByteView plaintext) {
+  CHECK(ours_);
   put_be16(wire_, static_cast<std::uint16_t>(plaintext.size() + proto::NoiseChannel::kOverhead));
   return connection.channel->seal(plaintext, wire_).has_value();
 }

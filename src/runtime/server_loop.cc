@@ -59,6 +59,7 @@ void ServerLoop::start(bool own_table) {
   counters_.ticked = loop_->uptime();
   loop_->post([this] { tick(); });
   const int listener = tcp_.listener_descriptor();
+  const int channel = channel_.descriptor();
   std::latch ready(1);
   thread_ = std::thread([this, own_table, &ready] {
     if (own_table) take_own_table();
@@ -69,11 +70,13 @@ void ServerLoop::start(bool own_table) {
   ready.wait();
   // The thread has a copy. This one would keep the socket open when the thread stops listening.
   if (own_table && listener >= 0) close(listener);
+  if (own_table && channel >= 0) close(channel);
 }
 
 void ServerLoop::take_own_table() {
   std::vector<int> kept = {loop_->epoll_descriptor()};
   if (tcp_.listener_descriptor() >= 0) kept.push_back(tcp_.listener_descriptor());
+  if (channel_.open()) kept.push_back(channel_.descriptor());
   for (const auto& loop : shared_.loops) kept.push_back(loop->loop_->wakeup_descriptor());
   if (const auto taken = io::own_descriptor_table(std::move(kept)); !taken) {
     log(LogLevel::kError, "a thread shares its limit of open files with others",
@@ -128,11 +131,17 @@ void ServerLoop::perform(server::Output& output) {
     CHECK(publish->to.value < published_.size());
     published_[publish->to.value].push_back(std::move(publish->message));
   } else if (auto* timer = std::get_if<server::Timer>(&output)) {
-    loop_->after(timer->after, [this] { tell([&](Env& env) { shard_.on_timer(env, outputs_); }); });
+    ++timers_set_;
+    loop_->after(timer->after, [this] {
+      ++work_done_;
+      tell([&](Env& env) { shard_.on_timer(env, outputs_); });
+    });
   } else if (auto* code = std::get_if<server::SendCode>(&output)) {
+    ++codes_asked_;
     shared_.courier->send(
         std::move(code->phone), std::move(code->code), [this, token = code->token](auto result) {
           loop_->post([this, token, result] {
+            ++work_done_;
             tell([&](Env& env) { shard_.on_code_sent(token, result, env, outputs_); });
           });
         });
@@ -163,6 +172,7 @@ void ServerLoop::on_turn_end() {
   take_handshakes();
   take_own_messages();
   if (!hungry_.empty()) loop_->post([this] { take_hungry(); });
+  account_for_work();
   if (!jobs_.empty()) shared_.store->submit(std::exchange(jobs_, {}));
   for (std::size_t i = 0; i < published_.size(); ++i) {
     if (i == shard_id_.value || published_[i].empty()) continue;
@@ -184,6 +194,18 @@ void ServerLoop::on_turn_end() {
   }
 }
 
+// Before anything leaves: an answer must not be counted before its question.
+void ServerLoop::account_for_work() {
+  std::int64_t asked = std::exchange(codes_asked_, 0) + std::exchange(timers_set_, 0) +
+                       static_cast<std::int64_t>(jobs_.size());
+  for (std::size_t i = 0; i < published_.size(); ++i) {
+    if (i != shard_id_.value) asked += static_cast<std::int64_t>(published_[i].size());
+  }
+  const auto own = static_cast<std::int64_t>(published_[shard_id_.value].size());
+  asked += own - std::exchange(own_counted_, own);
+  shared_.under_way += asked - std::exchange(work_done_, 0);
+}
+
 // What the shard publishes to itself needs no other thread, but must not starve the connections.
 void ServerLoop::take_own_messages() {
   auto& own = published_[shard_id_.value];
@@ -202,7 +224,7 @@ void ServerLoop::take_messages(std::vector<Bytes> messages) {
     first = inbox_.empty();
     for (Bytes& message : messages) {
       if (inbox_.size() < limits::kBusQueue) inbox_.push_back(std::move(message));
-      else ++counters_.bus_dropped;
+      else ++counters_.bus_dropped, --shared_.under_way;
     }
   }
   if (!first) return;
@@ -212,6 +234,7 @@ void ServerLoop::take_messages(std::vector<Bytes> messages) {
       const std::lock_guard lock(mutex_);
       arrived.swap(inbox_);
     }
+    work_done_ += static_cast<std::int64_t>(arrived.size());
     for (const Bytes& message : arrived) {
       tell([&](Env& env) { shard_.on_bus(message, env, outputs_); });
     }
@@ -220,6 +243,7 @@ void ServerLoop::take_messages(std::vector<Bytes> messages) {
 
 void ServerLoop::take_reports(std::vector<StoreReport> reports) {
   loop_->post([this, reports = std::move(reports)]() mutable {
+    work_done_ += static_cast<std::int64_t>(reports.size());
     for (StoreReport& report : reports) {
       tell([&](Env& env) {
         if (auto* written = std::get_if<Result<void>>(&report.result)) {
@@ -234,6 +258,7 @@ void ServerLoop::take_reports(std::vector<StoreReport> reports) {
 
 void ServerLoop::tick() {
   loop_->after(kTick, [this] { tick(); });
+  if (held_) return publish_counters();
   tell([&](Env& env) { shard_.on_tick(env, outputs_); });
   end_overdue();
   publish_counters();

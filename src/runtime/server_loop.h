@@ -19,6 +19,7 @@
 #include <thread>
 
 #include "crypto/system_entropy.h"
+#include "io/descriptor_channel.h"
 #include "io/tcp.h"
 #include "runtime/code_courier.h"
 #include "runtime/connection.h"
@@ -43,6 +44,9 @@ struct ServerShared {
   Duration write_behind;
   std::uint32_t max_connections = UINT32_MAX;
   std::atomic<std::uint32_t> connections = 0;  // of all loops
+  // What loops wait for from the store, the courier and each other. 0, and no input: all is done.
+  std::atomic<std::int64_t> under_way = 0;
+  std::atomic<std::uint64_t> pause_us = 0;  // of the last upgrade that was tried
 };
 
 // As of the last tick.
@@ -84,6 +88,30 @@ class ServerLoop final : private io::Tcp::Owner {
   void take_reports(std::vector<StoreReport> reports);
   void take_messages(std::vector<Bytes> messages);
   LoopCounters counters() const;
+
+  // ---- handover to another process, by server_handover.cc. Any thread; each is answered once, on
+  // the loop's thread, or the process ends before.
+  using Answer = std::function<void(Result<void>)>;
+
+  // The old one. Passes its sockets to who accepts at `address`, while it goes on serving.
+  void offer_descriptors(std::string address, Answer answer);
+  // Takes no more from clients until go_on(). What was asked for before still comes.
+  void hold(Answer answer);
+  // At rest and held: passes everything else. From here on it must not send or open a record.
+  void hand_over(Answer answer);
+  // Either process, once ownership is its own for good: records may be sent. All loops, before one
+  // of them serves and sends messages to others.
+  void own(Answer answer);
+  // The other process has ended, and never took ownership: all is as before.
+  void go_on();
+
+  // The new one. Before start(): what `channel` says is the beginning.
+  void expect(io::DescriptorChannel channel);
+  void receive_descriptors(std::uint32_t max_connections, Answer answer);
+  // Serves. After own().
+  void begin();
+  // Answers when the loop turns.
+  void turn(Answer answer);
 
  private:
   ServerLoop(ServerShared& shared, ShardId shard, std::unique_ptr<io::Loop> loop);
@@ -127,6 +155,17 @@ class ServerLoop final : private io::Tcp::Owner {
   void tick();
   void end_overdue();
   void publish_counters();
+  void account_for_work();
+
+  // server_handover.cc
+  void settle(Answer answer);
+  void offer_some();
+  Result<bool> pass_batch(Duration wait);
+  void write_snapshot(Bytes& out);
+  Result<void> receive();
+  Result<void> take_descriptors(ByteView places, std::span<const int>& descriptors);
+  Result<void> take_snapshot(ByteView octets);
+  Result<void> take_connection(ByteView octets);
 
   ServerShared& shared_;
   const ShardId shard_id_;
@@ -154,6 +193,22 @@ class ServerLoop final : private io::Tcp::Owner {
   std::vector<std::vector<Bytes>> published_;  // by shard
   Bytes plain_;
   Bytes wire_;
+
+  std::int64_t work_done_ = 0;  // of shared_.under_way, in this turn
+  std::int64_t codes_asked_ = 0;  // in this turn
+  std::int64_t timers_set_ = 0;   // in this turn
+  std::int64_t own_counted_ = 0;  // messages to itself that under_way counts
+
+  // In a handover.
+  bool held_ = false;  // takes nothing from clients
+  bool ours_ = true;  // the connections may be used: their nonces are counted here
+  io::DescriptorChannel channel_;
+  std::vector<std::uint64_t> passed_;  // by place: generation + 1 of what was passed
+  std::uint32_t pass_cursor_ = 0;
+  bool listener_passed_ = false;
+  bool batch_out_ = false;  // a batch is not answered yet
+  Answer offering_;
+  std::uint32_t max_connections_ = kMaxConnections;
 
   LoopCounters counts_;
 

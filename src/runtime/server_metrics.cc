@@ -107,6 +107,9 @@ std::string ServerRuntime::metrics() const {
     text.gauge("godwitd_store_queue", "Reads and writes that wait for the store.",
                shared_.store->waiting());
   }
+  text.family("godwitd_upgrade_pause_seconds", "gauge",
+              "In the last upgrade that was tried: how long nobody was served; 0: none was.");
+  text.sample_seconds(shared_.pause_us);
   text.gauge("process_resident_memory_bytes", "Resident memory.", resident_bytes());
   text.gauge("process_open_fds", "Open file descriptors.", open_descriptors());
   return text.take();

@@ -34,8 +34,16 @@ Result<std::unique_ptr<ServerRuntime>> ServerRuntime::create(Options options, po
   store.set_now(wall_clock());
   auto identity = ServerIdentity::start(store, entropy);
   if (!identity) return fail(identity.error());
-  std::unique_ptr<ServerRuntime> runtime(
-      new ServerRuntime(store, std::move(*identity), spread(options, io::descriptor_limit())));
+  return build(options, &store, std::move(*identity), spread(options, io::descriptor_limit()),
+               gateway);
+}
+
+Result<std::unique_ptr<ServerRuntime>> ServerRuntime::build(const Options& options,
+                                                            ports::Store* store,
+                                                            ServerIdentity identity,
+                                                            const Spread& spread,
+                                                            ports::Gateway& gateway) {
+  std::unique_ptr<ServerRuntime> runtime(new ServerRuntime(std::move(identity), spread));
   ServerShared& shared = runtime->shared_;
   shared.handshake_timeout = options.handshake_timeout;
   shared.idle_timeout = options.idle_timeout;
@@ -45,12 +53,18 @@ Result<std::unique_ptr<ServerRuntime>> ServerRuntime::create(Options options, po
     if (!loop) return fail(loop.error());
     shared.loops.push_back(std::move(*loop));
   }
-  shared.store = std::make_unique<StoreWorker>(
-      store, [&shared](ShardId shard, std::vector<StoreReport> reports) {
-        shared.loops[shard.value]->take_reports(std::move(reports));
-      });
+  if (store != nullptr) runtime->use(*store);
   shared.courier = std::make_unique<CodeCourier>(gateway);
   return runtime;
+}
+
+void ServerRuntime::use(ports::Store& store) {
+  store_ = &store;
+  store.set_now(wall_clock());
+  shared_.store =
+      std::make_unique<StoreWorker>(store, [this](ShardId shard, std::vector<StoreReport> reports) {
+        shared_.loops[shard.value]->take_reports(std::move(reports));
+      });
 }
 
 ServerRuntime::Spread ServerRuntime::spread(const Options& options, std::uint32_t table) {
@@ -72,8 +86,7 @@ ServerRuntime::Spread ServerRuntime::spread(const Options& options, std::uint32_
   return spread;
 }
 
-ServerRuntime::ServerRuntime(ports::Store& store, ServerIdentity identity, const Spread& spread)
-    : store_(store), spread_(spread) {
+ServerRuntime::ServerRuntime(ServerIdentity identity, const Spread& spread) : spread_(spread) {
   shared_.key = std::move(identity.key);
   shared_.pepper = identity.pepper;
   shared_.placement.emplace(spread.loops, identity.incarnation);
@@ -89,12 +102,21 @@ Result<io::Address> ServerRuntime::listen(const io::Address& address) {
     if (!listening) return listening;
     bound = *listening;  // the others share the port that the first one got
   }
+  clients_ = bound.text();
   return bound;
 }
 
 Result<io::Address> ServerRuntime::listen_http(const io::Address& address) {
   auto server =
       io::HttpServer::start(address, [this](std::string_view path) { return answer(path); });
+  if (!server) return fail(server.error());
+  http_ = std::move(*server);
+  return http_->address();
+}
+
+Result<io::Address> ServerRuntime::take_http(int listener) {
+  auto server =
+      io::HttpServer::take(listener, [this](std::string_view path) { return answer(path); });
   if (!server) return fail(server.error());
   http_ = std::move(*server);
   return http_->address();
@@ -132,10 +154,10 @@ void ServerRuntime::keep() {
   std::unique_lock lock(mutex_);
   for (int ticks = 0; !ending_; ++ticks) {
     lock.unlock();
-    store_.set_now(wall_clock());
+    store_->set_now(wall_clock());
     shared_.store->probe();
     if (ticks % kExpiryTicks == kExpiryTicks - 1) {
-      if (const auto expired = store_.expire(wall_clock()); !expired) {
+      if (const auto expired = store_->expire(wall_clock()); !expired) {
         log(LogLevel::kWarn, "expiry failed", {{"why", expired.error().text}});
       }
     }

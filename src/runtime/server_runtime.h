@@ -17,8 +17,15 @@
 #include "io/http.h"
 #include "runtime/server_identity.h"
 #include "runtime/server_loop.h"
+#include "runtime/successor.h"
 
 namespace godwit::runtime {
+
+struct UpgradeReport {
+  int process = 0;  // the new one; -1: it took over, and has ended since
+  std::uint64_t pause_us = 0;  // in which nobody was served
+  std::string version;
+};
 
 class ServerRuntime {
  public:
@@ -47,6 +54,29 @@ class ServerRuntime {
   // nothing of what was accepted is left undone. Once only.
   void stop(Duration grace);
 
+  // What a new process gets from the program around this.
+  struct Offering {
+    std::string listen;  // as configured
+    std::string http;
+    int data_lock = -1;  // a descriptor
+  };
+  // Hands everything over to a new process of `program`. After success this process must end at
+  // once, without destructors: what it still holds is the other's. After an error all is as before,
+  // and clients have noticed nothing but a pause. Any thread; kConflict: one is under way.
+  ports::Opened<UpgradeReport> upgrade(const Program& program, Offering offering);
+
+  // The new process, which met its predecessor: serves when it returns. `open_store` is called when
+  // the old one has closed the store. An error: the old one goes on, and this one must end.
+  using OpenStore = std::function<ports::Opened<ports::Store*>()>;
+  static ports::Opened<std::unique_ptr<ServerRuntime>> succeed(Options options,
+                                                               ports::Gateway& gateway,
+                                                               Predecessor& predecessor,
+                                                               OpenStore open_store);
+  // As listen_http(), with the predecessor's listener.
+  Result<io::Address> take_http(int listener);
+  const std::string& clients() const { return clients_; }
+  std::uint64_t pause_us() const { return shared_.pause_us; }
+
   const crypto::CurvePoint& key() const { return shared_.key.public_key; }
   std::uint16_t threads() const { return static_cast<std::uint16_t>(shared_.loops.size()); }
 
@@ -63,16 +93,34 @@ class ServerRuntime {
     std::uint32_t in_all = UINT32_MAX;
   };
   static Spread spread(const Options& options, std::uint32_t table);
-  ServerRuntime(ports::Store& store, ServerIdentity identity, const Spread& spread);
+  ServerRuntime(ServerIdentity identity, const Spread& spread);
+  static Result<std::unique_ptr<ServerRuntime>> build(const Options& options, ports::Store* store,
+                                                      ServerIdentity identity, const Spread& spread,
+                                                      ports::Gateway& gateway);
+  void use(ports::Store& store);
   bool alive() const;
   std::string_view not_ready() const;
   void keep();
 
-  ports::Store& store_;
+  // server_upgrade.cc
+  ports::Opened<UpgradeReport> hand_over(Successor& successor, Ownership& ownership,
+                                         const Offering& offering);
+  Result<void> offer(Successor& successor, const Ownership& ownership, const Offering& offering);
+  Result<void> come_to_rest();
+  void own_all();
+  Result<void> take_over(Predecessor& predecessor);
+  Result<void> check_health();
+
+  ports::Store* store_ = nullptr;  // null while the predecessor has it
+  std::string clients_;  // the address that is listened on
   const Spread spread_;
   ServerShared shared_;
   std::unique_ptr<io::HttpServer> http_;
   std::atomic<bool> serving_ = false;
+
+  std::mutex upgrade_mutex_;  // guards what follows: one upgrade at a time
+  std::uint64_t paused_at_us_ = 0;
+  bool store_released_ = false;
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable ending_wake_;

@@ -44,6 +44,13 @@ class Dormant {
   // Does what `message` asks of an account that is not loaded; false if that takes the account.
   bool on_message(const Message& message, Effects& out);
 
+  // Everybody who is attached, in order.
+  const std::map<std::pair<EntityKey, DeviceId>, Attachment>& all() const { return attachments_; }
+  // As sleep(), for one; quick when they come in order.
+  void add(const EntityKey& user, DeviceId device, const Attachment& attachment) {
+    attachments_.insert_or_assign(attachments_.end(), {user, device}, attachment);
+  }
+
   std::size_t size() const { return attachments_.size(); }
 
  private:

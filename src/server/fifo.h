@@ -30,6 +30,8 @@ class Fifo {
   }
   auto begin() { return items_.begin() + static_cast<std::ptrdiff_t>(first_); }
   auto end() { return items_.end(); }
+  auto begin() const { return items_.begin() + static_cast<std::ptrdiff_t>(first_); }
+  auto end() const { return items_.end(); }
 
  private:
   std::vector<T> items_;

@@ -84,6 +84,32 @@ void Mailbox::wake(const Attachment& attachment) {
   stock_ = {};
 }
 
+void Mailbox::hand_over(AttachmentRecord& out) const {
+  out.awake = !asleep();
+  if (!out.awake) return;
+  out.caught_up = caught_up_;
+  out.acked = acked_;
+  out.read = read_;
+  for (const Sent& sent : unacked_) {
+    put_be64(out.unacked, sent.sequence.value);
+    put_be64(out.unacked, sent.bytes);
+  }
+}
+
+void Mailbox::resume(const AttachmentRecord& record) {
+  attachment_ = Attachment{record.session, record.id, record.pushes, record.pushes_reported};
+  caught_up_ = record.caught_up;
+  acked_ = record.acked;
+  read_ = record.read;
+  for (ByteView rest = record.unacked; rest.size() >= AttachmentRecord::kUnackedSize;
+       rest = rest.subspan(AttachmentRecord::kUnackedSize)) {
+    const std::size_t bytes = static_cast<std::size_t>(get_be64(rest.subspan(8)));
+    unacked_.push_back({{get_be64(rest)}, bytes});
+    unacked_bytes_ += bytes;
+  }
+  if (caught_up_) stock_ = {unacked_.size(), unacked_bytes_};
+}
+
 void Mailbox::erase(Sequence sequence, std::size_t bytes, ports::Batch& commit) {
   commit.erase(ports::Space::kQueue, queue_key(device_, sequence));
   uncount(bytes);

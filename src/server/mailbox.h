@@ -22,6 +22,7 @@
 #include "proto/messages.h"
 #include "server/dormant.h"
 #include "server/fifo.h"
+#include "server/handover.h"
 #include "server/message.h"
 #include "server/placement.h"
 
@@ -66,6 +67,9 @@ class Mailbox {
   bool asleep() const { return !attachment_ || (caught_up_ && unacked_.empty()); }
   // Goes on as what was attached when it was asleep, and forgotten.
   void wake(const Attachment& attachment);
+  // How far it is, for a mailbox of another process that goes on from there.
+  void hand_over(AttachmentRecord& out) const;
+  void resume(const AttachmentRecord& record);
   // An envelope that comes again now would be recognised.
   bool remembers() const { return !recent_.empty(); }
 

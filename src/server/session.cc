@@ -37,6 +37,19 @@ struct Addressee {
 
 }  // namespace
 
+Session::Session(ShardId shard, const SessionRecord& record)
+    : self_{shard, record.id},
+      peer_(record.peer),
+      user_(record.user),
+      device_(record.device),
+      codes_requested_(record.codes_requested),
+      attachment_(record.attachment),
+      pushes_(record.pushes) {}
+
+SessionRecord Session::record() const {
+  return {self_.id, peer_, user_, device_, codes_requested_, attachment_, pushes_};
+}
+
 void Session::end(Error error, Effects& out) const {
   Bytes frame;
   const proto::Closing closing{error.code, std::string(error.text), {}};

@@ -8,12 +8,17 @@
 #pragma once
 
 #include "server/effects.h"
+#include "server/handover.h"
 
 namespace godwit::server {
 
 class Session {
  public:
   Session(SessionAddress self, const PeerKey& peer) : self_(self), peer_(peer) {}
+
+  // Goes on as `record` says.
+  Session(ShardId shard, const SessionRecord& record);
+  SessionRecord record() const;
 
   // `pepper` keys the directory's handles.
   void on_frame(proto::Frame frame, ByteView pepper, Effects& out);

@@ -26,6 +26,8 @@ constexpr std::size_t kVisitsPerTick = 1024;
 constexpr std::size_t kWaitingMessages = 1024;    // for one entity while it loads
 constexpr std::size_t kMaxEntities = 1'000'000;   // a wall against floods of unknown ids
 
+constexpr std::uint32_t kSessionField = 1, kAttachmentField = 2;  // of a handover
+
 constexpr Error kCannotStore{Code::kUnavailable,
                              "the server cannot store now (is its disk full?): it is retried"};
 constexpr Error kBusy{Code::kUnavailable, "the server is overloaded: it is retried"};
@@ -74,6 +76,8 @@ struct Shard::State {
   std::optional<Instant> timer;  // the soonest Timer under way
   Dormant dormant;
   Duration commit_took;  // the last one that ended
+  // Of another process: attached devices whose account is to be loaded at once.
+  std::map<EntityKey, std::vector<AttachmentRecord>> awake;
   // Hosts by Host::visit, soonest first; others are left over.
   using Visit = std::tuple<Instant, std::uint64_t, Address>;
   std::priority_queue<Visit, std::vector<Visit>, std::greater<>> visits;
@@ -237,9 +241,14 @@ struct Shard::State {
       host.entity =
           std::make_unique<Group>(address.key, host.rows, sequences_of(address.key), counters);
     } else {
-      host.entity =
-          std::make_unique<Account>(address.key, host.rows, dormant.wake(address.key),
-                                    sequences_of(address.key), counters, config.write_behind);
+      auto account = std::make_unique<Account>(address.key, host.rows, dormant.wake(address.key),
+                                               sequences_of(address.key), counters,
+                                                config.write_behind);
+      if (const auto at = awake.find(address.key); at != awake.end()) {
+        for (const AttachmentRecord& record : at->second) account->resume(record);
+        awake.erase(at);
+      }
+      host.entity = std::move(account);
     }
     host.rows = {};
     for (const Message& message : std::exchange(host.waiting, {})) {
@@ -349,10 +358,20 @@ struct Shard::State {
     }
     Effects last;
     if (host.entity) host.entity->on_lost(last);
+    if (!host.entity && address.kind == Address::Kind::kAccount) give_up(address.key, last);
     hosts.erase(address);
     for (Effect& effect : last) {
       if (auto* p = std::get_if<Post>(&effect)) post(std::move(p->message), out);
     }
+  }
+
+  // What was taken over of an account that cannot be loaded: its sessions count on it.
+  void give_up(const EntityKey& user, Effects& out) {
+    static constexpr Error kReload{Code::kUnavailable, "the server could not read: reconnect"};
+    const auto at = awake.find(user);
+    if (at == awake.end()) return;
+    for (const AttachmentRecord& record : at->second) out.push_back(kick(record.session, kReload));
+    awake.erase(at);
   }
 
   void visit(const Address& address, Host& host, Instant at) {
@@ -507,6 +526,66 @@ void Shard::on_code_sent(Token token, Result<void> result, Env& env, Outputs& ou
 void Shard::on_timer(Env& env, Outputs& out) {
   state_->wake_some(env, out);
   state_->settle(env, out);
+}
+
+bool Shard::at_rest() const {
+  const auto resting = [](const auto& entry) {
+    const State::Host& host = entry.second;
+    if (!host.entity || host.committing || !host.gated.empty() || !host.waiting.empty()) {
+      return false;
+    }
+    const bool account = entry.first.kind == State::Address::Kind::kAccount;
+    return !account || !static_cast<const Account&>(*host.entity).holds();
+  };
+  return state_->uses.empty() && state_->inbox.empty() && state_->awake.empty() &&
+         std::ranges::all_of(state_->hosts, resting);
+}
+
+void Shard::hand_over(Bytes& out) const {
+  CHECK(at_rest());
+  for (const auto& [id, session] : state_->sessions) {
+    put_bytes_field(out, kSessionField, encode(session.record()));
+  }
+  for (const auto& [who, at] : state_->dormant.all()) {
+    const AttachmentRecord record{who.first, who.second, at.session,
+                                  at.id,     at.pushes,  at.pushes_reported};
+    put_bytes_field(out, kAttachmentField, encode(record));
+  }
+  for (const auto& [address, host] : state_->hosts) {
+    if (address.kind != State::Address::Kind::kAccount) continue;
+    for (const auto& record : static_cast<const Account&>(*host.entity).hand_over()) {
+      put_bytes_field(out, kAttachmentField, encode(record));
+    }
+  }
+}
+
+Result<void> Shard::take_over(ByteView octets) {
+  CHECK(state_->sessions.empty() && state_->hosts.empty());
+  Reader reader(octets);
+  while (!reader.at_end()) {
+    const auto field = reader.field();
+    if (!field) return fail(field.error());
+    if (field->number == kSessionField) {
+      const auto record = decode<SessionRecord>(field->bytes);
+      if (!record) return fail(record.error());
+      state_->sessions.try_emplace(state_->sessions.end(), record->id, state_->config.id, *record);
+    } else if (field->number == kAttachmentField) {
+      auto record = decode<AttachmentRecord>(field->bytes);
+      if (!record) return fail(record.error());
+      if (record->awake) {
+        state_->awake[record->user].push_back(std::move(*record));
+      } else {
+        state_->dormant.add(record->user, record->device,
+                            {record->session, record->id, record->pushes, record->pushes_reported});
+      }
+    }
+  }
+  return {};
+}
+
+void Shard::wake(Env& env, Outputs& out) {
+  for (const auto& [user, records] : state_->awake)
+    state_->load({State::Address::Kind::kAccount, user}, env.now, out);
 }
 
 void Shard::on_tick(Env& env, Outputs& out) {

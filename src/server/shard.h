@@ -95,6 +95,15 @@ class Shard {
   // Tells every session that the server stops (they reconnect later) and closes it.
   void drain(Env& env, Outputs& out);
 
+  // Nothing of what it asked for is unanswered: it could be handed over.
+  bool at_rest() const;
+  // For a shard of another process that goes on with its sessions. At rest only (CHECKed).
+  void hand_over(Bytes& out) const;
+  // Goes on as `record` says, which hand_over() wrote elsewhere: a shard that has done nothing yet.
+  // Then wake(), once what it asks for can be done. kCorrupt: not such a record.
+  Result<void> take_over(ByteView record);
+  void wake(Env& env, Outputs& out);
+
   const Counters& counters() const;
 
  private:

@@ -47,6 +47,22 @@ TEST_P(ShardTest, AFailedCommitIsAnErrorToTheSenderAndNothingIsBelieved) {
   EXPECT_EQ(node_.deliveries(bob.session).size(), 1u);
 }
 
+TEST_P(ShardTest, OtherShardsGoOnWithTheConnections) {
+  Person alice = join(1), bob = join(2);
+  for (std::uint8_t n = 1; n <= 3; ++n) node_.send(alice.session, Kind::kSubmit, letter(bob, n));
+  const auto before = node_.deliveries(bob.session);
+  node_.hand_over();  // bob has acknowledged nothing, alice sleeps
+  node_.send(alice.session, Kind::kSubmit, letter(bob, 4));
+  ASSERT_EQ(node_.deliveries(bob.session).size(), 4u);
+  EXPECT_GT(node_.deliveries(bob.session)[3].sequence, before[2].sequence);
+  node_.hand_over();
+  node_.send(bob.session, Kind::kAck, proto::Ack{before[1].sequence});
+  EXPECT_EQ(node_.envelopes(), 2u);
+  node_.ask<proto::Attached>(bob.session, Kind::kPing, proto::Ping{before[1].sequence});
+  node_.ask<proto::Attached>(alice.session, Kind::kPing, proto::Ping{});
+  EXPECT_FALSE(node_.closed(bob.session) || node_.closed(alice.session));
+}
+
 TEST_P(ShardTest, TheBusMayRepeatEverything) {
   node_.duplicate_bus = true;
   Person alice = join(1);

@@ -29,6 +29,18 @@ class Node {
     sessions_.clear();
     start(shards);
   }
+  // Other shards go on with the same connections.
+  void hand_over() {
+    placement_ = Placement(placement_.shards(), ++incarnation_);
+    for (std::uint16_t i = 0; i < shards_.size(); ++i) {
+      Bytes record;
+      shards_[i]->hand_over(record);
+      shards_[i] = std::make_unique<Shard>(ShardConfig{{i}, &placement_, {}});
+      ASSERT_TRUE(shards_[i]->take_over(record));
+      call(i, [](Shard& shard, Env& env, Outputs& out) { shard.wake(env, out); });
+    }
+    run();
+  }
   // Opens a connection on some shard.
   SessionId open(const PeerKey& peer) {
     const SessionId session{++last_session_};

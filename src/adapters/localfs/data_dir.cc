@@ -72,6 +72,12 @@ Opened<void> create_private(const std::string& path) {
   return {};
 }
 
+bool write_holder(int lock) {
+  const std::string mine = std::to_string(getpid()) + "\n";
+  return ftruncate(lock, 0) == 0 &&
+         pwrite(lock, mine.data(), mine.size(), 0) == static_cast<ssize_t>(mine.size());
+}
+
 Opened<int> take_lock(const std::string& path) {
   const std::string file = path + "/lock";
   Descriptor lock(::open(file.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600));
@@ -83,11 +89,7 @@ Opened<int> take_lock(const std::string& path) {
                                             (holder.empty() ? "?" : holder) +
                                             ": stop that process first, or use another directory");
   }
-  const std::string mine = std::to_string(getpid()) + "\n";
-  if (ftruncate(lock.get(), 0) != 0 ||
-      pwrite(lock.get(), mine.data(), mine.size(), 0) != static_cast<ssize_t>(mine.size())) {
-    return refused(file, errno);
-  }
+  if (!write_holder(lock.get())) return refused(file, errno);
   return lock.release();
 }
 
@@ -137,6 +139,26 @@ Opened<DataDir> DataDir::open(const std::string& path, Kind kind) {
     return std::unexpected(checked.error());
   }
   return opened;
+}
+
+Opened<DataDir> DataDir::adopt(const std::string& path, Kind kind, int lock) {
+  DataDir opened(path, lock);
+  struct stat held{}, there{};
+  if (fstat(lock, &held) != 0 || stat((path + "/lock").c_str(), &there) != 0 ||
+      held.st_ino != there.st_ino || held.st_dev != there.st_dev) {
+    return cannot_open(Code::kConflict, path +
+                                            " is not the running server's data directory: a "
+                                            "change of it takes a restart");
+  }
+  if (const auto checked = check_format(path, kind); !checked) {
+    return std::unexpected(checked.error());
+  }
+  return opened;
+}
+
+Opened<void> DataDir::claim() const {
+  if (!write_holder(lock_)) return refused(path_ + "/lock", errno);
+  return {};
 }
 
 DataDir::DataDir(DataDir&& other) noexcept

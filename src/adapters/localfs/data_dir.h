@@ -24,6 +24,13 @@ class DataDir {
   //   kFull, kIo    it cannot be created, read or written
   static ports::Opened<DataDir> open(const std::string& path, Kind kind);
 
+  // Opens `path` with the lock of another process, which goes on holding it too. `lock` belongs to
+  // the DataDir from here on. kConflict: it is the lock of another directory.
+  static ports::Opened<DataDir> adopt(const std::string& path, Kind kind, int lock);
+  // This process is the lock's only holder by now: says so in it.
+  ports::Opened<void> claim() const;
+  int lock_descriptor() const { return lock_; }
+
   DataDir(DataDir&& other) noexcept;
   DataDir& operator=(DataDir&&) = delete;
   ~DataDir();

@@ -155,6 +155,8 @@ class RocksDbStore final : public ports::Store {
   Result<void> expire(Instant now) override;
   Result<std::uint64_t> count(Space space) override;
   void set_now(Instant now) override { filter_.set_now(now); }
+  void release() override;
+  Result<void> reclaim() override;
 
  private:
   using Use = std::shared_lock<std::shared_mutex>;
@@ -174,6 +176,7 @@ class RocksDbStore final : public ports::Store {
 
   std::shared_mutex mutex_;             // exclusive: to close and open the database
   std::unique_ptr<Database> database_;  // null: it could not be opened again
+  bool released_ = false;  // with the mutex
   // A write has failed, and RocksDB takes no more; reads go on.
   std::atomic<bool> failed_{false};
   // Spaces written to since the last expire(). At start that is not known: all.
@@ -187,9 +190,23 @@ rocksdb::Status RocksDbStore::open() {
   return status;
 }
 
+void RocksDbStore::release() {
+  const std::unique_lock alone(mutex_);
+  released_ = true;
+  database_.reset();
+}
+
+Result<void> RocksDbStore::reclaim() {
+  const std::unique_lock alone(mutex_);
+  released_ = false;
+  if (const auto status = open(); !status.ok()) return fail(error_of(status));
+  return {};
+}
+
 Result<void> RocksDbStore::reopen() {
   const std::unique_lock alone(mutex_);
-  if (!failed_) return {};  // another thread was faster
+  if (released_) return fail(Code::kUnavailable, "another process has the store");
+  if (!failed_ && database_) return {};  // another thread was faster
   if (!disk_has_room()) return fail(kDiskFull);
   database_.reset();
   if (const auto status = open(); !status.ok()) return fail(error_of(status));

@@ -12,11 +12,14 @@ constexpr const char* kAbout =
     "  godwitd                              for this machine only, data in ./godwit-data\n"
     "  godwitd --listen 0.0.0.0:7400        for everybody who reaches this machine\n"
     "  godwitd --config /etc/godwitd.toml   settings from a file\n"
-    "  godwitd check-config godwitd.toml    what would be in force; starts nothing\n";
+    "  godwitd check-config godwitd.toml    what would be in force; starts nothing\n"
+    "  godwitd upgrade [BINARY]             a new program takes over; no client notices\n"
+    "  godwitd rollback                     back to the program before the last upgrade\n";
 constexpr const char* kFooter =
     "Each setting is also an environment variable (GODWIT_LISTEN, ...) and a key of the file.\n"
     "Exit codes: 0 stopped, 2 wrong option or configuration, 3 data directory in use or of\n"
-    "another version, 4 data damaged, 5 cannot listen, 6 disk full, 7 system error.";
+    "another version, 4 data damaged, 5 cannot listen, 6 disk full, 7 system error, 8 the upgrade\n"
+    "failed and the server goes on as it was.";
 
 }  // namespace
 
@@ -46,10 +49,22 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   app.add_flag("--quickstart", line.quickstart, "Print the commands to try next");
   CLI::App* check = app.add_subcommand("check-config", "Print the settings in force, or the error");
   check->add_option("file", file, "A TOML file with settings")->type_name("FILE");
+  CLI::App* upgrade = app.add_subcommand(
+      "upgrade", "Hand a running server's clients over to a new program (or SIGUSR2)");
+  upgrade->add_option("binary", line.binary, "The new program (the running one's own file)")
+      ->type_name("BINARY");
+  CLI::App* rollback =
+      app.add_subcommand("rollback", "Hand them back to the program before the last upgrade");
+  for (CLI::App* one : {upgrade, rollback}) {
+    one->add_flag("--json", line.json, "One line of JSON");
+    one->fallthrough();  // --data names the server
+  }
   try {
     app.parse(argc, argv);
     if (!file.empty()) line.sources.file = file;
     if (check->parsed()) line.verb = CommandLine::Verb::kCheckConfig;
+    if (upgrade->parsed()) line.verb = CommandLine::Verb::kUpgrade;
+    if (rollback->parsed()) line.verb = CommandLine::Verb::kRollback;
   } catch (const CLI::ParseError& error) {
     line.verb = CommandLine::Verb::kExit;
     if (error.get_exit_code() == 0) {

@@ -16,12 +16,15 @@ enum ExitCode : int {
   kExitListen = 5,
   kExitDiskFull = 6,
   kExitSystem = 7,
+  kExitUpgrade = 8,
 };
 
 struct CommandLine {
-  enum class Verb : std::uint8_t { kServe, kCheckConfig, kExit };
+  enum class Verb : std::uint8_t { kServe, kCheckConfig, kUpgrade, kRollback, kExit };
   Verb verb = Verb::kServe;
   bool quickstart = false;
+  std::string binary;  // kUpgrade; empty: the running program's own file
+  bool json = false;   // kUpgrade, kRollback
   runtime::ConfigSources sources;  // without the environment
   // kExit: what to print, and where to.
   std::string out;
