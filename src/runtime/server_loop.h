@@ -196,7 +196,7 @@ class ServerLoop final : private io::Tcp::Owner {
 
   std::int64_t work_done_ = 0;  // of shared_.under_way, in this turn
   std::int64_t codes_asked_ = 0;  // in this turn
-  std::int64_t timers_set_ = 0;   // in this turn
+  std::int64_t timers_set_ = 0;  // in this turn
   std::int64_t own_counted_ = 0;  // messages to itself that under_way counts
 
   // In a handover.

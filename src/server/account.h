@@ -56,8 +56,7 @@ class Account final : public Entity {
   void on_wake(Env& env, Effects& out) override;
   void on_lost(Effects& out) override;
   Loss loss(Instant now) const override;
-  // Something is held that is neither stored nor acknowledged (held.h).
-  bool holds() const { return !held_.empty(); }
+  bool rests() const override { return held_.empty(); }
   // Of its devices, for Dormant.
   Attachments attachments() const;
   // The same for another process, with how far their mailboxes are; and there.

@@ -13,6 +13,7 @@
 #include <optional>
 
 #include "server/effects.h"
+#include "server/handover.h"
 
 namespace godwit::server {
 
@@ -47,8 +48,9 @@ class Dormant {
   // Everybody who is attached, in order.
   const std::map<std::pair<EntityKey, DeviceId>, Attachment>& all() const { return attachments_; }
   // As sleep(), for one; quick when they come in order.
-  void add(const EntityKey& user, DeviceId device, const Attachment& attachment) {
-    attachments_.insert_or_assign(attachments_.end(), {user, device}, attachment);
+  void add(const AttachmentRecord& r) {
+    attachments_.insert_or_assign(attachments_.end(), {r.user, r.device},
+                                  Attachment{r.session, r.id, r.pushes, r.pushes_reported});
   }
 
   std::size_t size() const { return attachments_.size(); }

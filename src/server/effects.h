@@ -68,6 +68,8 @@ class Entity {
   virtual void on_rows(std::vector<ports::Row> rows, Env& env, Effects& out) = 0;
   // The time of a Wake is over.
   virtual void on_wake(Env&, Effects&) {}
+  // Nothing of it is kept from the store for a while.
+  virtual bool rests() const { return true; }
   // The entity is about to be forgotten because a commit or a read failed: release the sessions
   // that count on it. Only Posts are performed.
   virtual void on_lost(Effects& out) = 0;

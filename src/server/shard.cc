@@ -241,9 +241,9 @@ struct Shard::State {
       host.entity =
           std::make_unique<Group>(address.key, host.rows, sequences_of(address.key), counters);
     } else {
-      auto account = std::make_unique<Account>(address.key, host.rows, dormant.wake(address.key),
-                                               sequences_of(address.key), counters,
-                                                config.write_behind);
+      auto account =
+          std::make_unique<Account>(address.key, host.rows, dormant.wake(address.key),
+                                    sequences_of(address.key), counters, config.write_behind);
       if (const auto at = awake.find(address.key); at != awake.end()) {
         for (const AttachmentRecord& record : at->second) account->resume(record);
         awake.erase(at);
@@ -326,7 +326,8 @@ struct Shard::State {
   void wake_some(Env& env, Outputs& out) {
     const bool set_back = env.now < last_wake;
     last_wake = env.now;
-    if (set_back || (timer && *timer <= env.now)) timer.reset();
+    timer.reset();  // this was it; a clock that is behind the timers' is no reason to forget the
+                    // rest
     for (std::size_t most = wakes.size(); most > 0 && !wakes.empty(); --most) {
       if (std::get<Instant>(wakes.top()) > env.now && !set_back) break;
       const auto [due, serial, address] = wakes.top();
@@ -531,11 +532,8 @@ void Shard::on_timer(Env& env, Outputs& out) {
 bool Shard::at_rest() const {
   const auto resting = [](const auto& entry) {
     const State::Host& host = entry.second;
-    if (!host.entity || host.committing || !host.gated.empty() || !host.waiting.empty()) {
-      return false;
-    }
-    const bool account = entry.first.kind == State::Address::Kind::kAccount;
-    return !account || !static_cast<const Account&>(*host.entity).holds();
+    return host.entity && host.entity->rests() && !host.committing && host.gated.empty() &&
+           host.waiting.empty();
   };
   return state_->uses.empty() && state_->inbox.empty() && state_->awake.empty() &&
          std::ranges::all_of(state_->hosts, resting);
@@ -547,9 +545,9 @@ void Shard::hand_over(Bytes& out) const {
     put_bytes_field(out, kSessionField, encode(session.record()));
   }
   for (const auto& [who, at] : state_->dormant.all()) {
-    const AttachmentRecord record{who.first, who.second, at.session,
-                                  at.id,     at.pushes,  at.pushes_reported};
-    put_bytes_field(out, kAttachmentField, encode(record));
+    put_bytes_field(out, kAttachmentField,
+                    encode(AttachmentRecord{who.first, who.second, at.session, at.id, at.pushes,
+                                            at.pushes_reported}));
   }
   for (const auto& [address, host] : state_->hosts) {
     if (address.kind != State::Address::Kind::kAccount) continue;
@@ -572,12 +570,9 @@ Result<void> Shard::take_over(ByteView octets) {
     } else if (field->number == kAttachmentField) {
       auto record = decode<AttachmentRecord>(field->bytes);
       if (!record) return fail(record.error());
-      if (record->awake) {
-        state_->awake[record->user].push_back(std::move(*record));
-      } else {
-        state_->dormant.add(record->user, record->device,
-                            {record->session, record->id, record->pushes, record->pushes_reported});
-      }
+      auto& awake = state_->awake;
+      if (record->awake) awake[record->user].push_back(std::move(*record));
+      else state_->dormant.add(*record);
     }
   }
   return {};

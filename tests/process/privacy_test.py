@@ -26,7 +26,7 @@ def found_in(server):
     paths = [server.log] + [os.path.join(folder, name)
                             for folder, _, names in os.walk(server.data) for name in names]
     for path in paths:
-        if os.path.basename(path) == CODES:
+        if os.path.basename(path) == CODES or not os.path.isfile(path):  # a socket holds nothing
             continue
         with open(path, "rb") as file:
             octets = file.read()

@@ -155,11 +155,10 @@ std::expected<io::Address, int> start(House& house, const runtime::Config& confi
   if (const auto store = house.open_store(); !store) {
     return std::unexpected(fail_with(exit_code_of(store.error().code), store.error().text));
   }
-  auto created = runtime::ServerRuntime::create(
-      {.threads = config.threads,
-       .max_connections = config.max_connections,
-       .write_behind = milliseconds(config.write_behind)},
-      *house.store, house.gateway);
+  auto created = runtime::ServerRuntime::create({.threads = config.threads,
+                                                 .max_connections = config.max_connections,
+                                                 .write_behind = milliseconds(config.write_behind)},
+                                                *house.store, house.gateway);
   if (!created) {
     return std::unexpected(fail_with(exit_code_of(created.error().code),
                                      config.data + ": " + std::string(created.error().text)));
@@ -187,12 +186,11 @@ ports::Opened<void> take_over(House& house, const runtime::Config& config,
     return ports::cannot_open(Code::kUnsupported,
                               "the configuration listens elsewhere: that takes a restart");
   }
-  auto server = runtime::ServerRuntime::succeed(
-      {.threads = config.threads,
-       .max_connections = config.max_connections,
-       .write_behind = milliseconds(config.write_behind)},
-      house.gateway,
-      predecessor, [&house] { return house.open_store(); });
+  auto server = runtime::ServerRuntime::succeed({.threads = config.threads,
+                                                 .max_connections = config.max_connections,
+                                                 .write_behind = milliseconds(config.write_behind)},
+                                                house.gateway, predecessor,
+                                                [&house] { return house.open_store(); });
   if (!server) return std::unexpected(server.error());
   house.server = std::move(*server);
   if (const int listener = predecessor.take(runtime::kHttpFd); listener >= 0) {
