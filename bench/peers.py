@@ -270,7 +270,7 @@ def main():
     if options.short:
         options.count, options.tls_count, options.rounds, options.seconds = 2_000, 1_000, 2, 2
         options.messages, options.targets, options.rates = 20_000, 400, [500]
-    enter_namespace()
+    enter_namespace(options.count)
     set_up(2 * options.count)
     directory = tempfile.mkdtemp(prefix="godwit-peers-")
     bench = Bench(options, directory)

@@ -150,7 +150,7 @@ def main():
     parser.add_argument("--directory", help="kept, and used again: registering takes its time")
     parser.add_argument("--json", action="store_true", help="the result, on standard output")
     options = parser.parse_args()
-    enter_namespace()
+    enter_namespace(options.count)
     set_up(2 * options.count)  # both processes watch every socket for a while
     directory = options.directory or tempfile.mkdtemp(prefix="godwit-bench-")
     try:

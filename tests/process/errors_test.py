@@ -167,7 +167,7 @@ class Checks:
     def damaged_server_store(self):
         self.server.stop()
         copy = processes.Server(self.programs, self.folder + "/server_copy")
-        shutil.copytree(self.server.data, copy.data)
+        shutil.copytree(self.server.data, copy.data, ignore=shutil.ignore_patterns("*.sock"))
         damage(os.path.join(copy.data, "store"))
         done = subprocess.run(copy.command(), capture_output=True, timeout=60, check=False)
         self.server.start()

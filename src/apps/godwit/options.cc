@@ -62,7 +62,9 @@ class Grammar {
         ->transform(CLI::Validator(number_or_group, ""));
   }
   static std::string number_or_group(std::string& text) {
-    return text.starts_with('+') ? number(text) : std::string();
+    constexpr std::string_view kOfNumbers = "+0123456789 -.()/";
+    const bool digits = text.find_first_not_of(kOfNumbers) == std::string::npos;
+    return text.starts_with('+') || digits ? number(text) : std::string();
   }
   // Takes away what people put between digits, and checks what is left.
   static std::string number(std::string& text) {
