@@ -11,7 +11,11 @@ namespace godwit::client {
 
 struct Text {
   std::string body;  // UTF-8
-  static void fields(auto& m, auto& field) { field(1, m.body, limits::kMaxText); }
+  Extras extras;
+  static void fields(auto& m, auto& field) {
+    field(1, m.body, limits::kMaxText);
+    field(2, m.extras);
+  }
 };
 
 // Tells the sender how far its messages came. Never answered by another receipt.
@@ -44,6 +48,7 @@ struct Content {
   std::optional<Text> text;  // exactly one of these; neither: made by a newer version
   std::optional<Receipt> receipt;
   std::optional<Typing> typing;
+  std::optional<Act> act;
   static void fields(auto& m, auto& field) {
     field(1, m.id);
     field(2, m.composed);
@@ -54,8 +59,13 @@ struct Content {
     field(7, m.receipt);
     field(8, m.typing);
     field(9, m.group);
+    field(10, m.act);
   }
 };
+
+// Every text in it is UTF-8, and whatever is counted is there.
+bool well_formed(const Extras& extras);
+bool well_formed(const Act& act);
 
 inline constexpr std::size_t kPadding = 160;
 

@@ -15,8 +15,7 @@ constexpr std::size_t kParcelOverhead = 2048;
 
 // What `item` takes in a batch for `devices` devices, about.
 std::size_t cost_of(const Item& item, std::size_t devices) {
-  const std::size_t body = item.text ? item.text->body.size() : 20 * item.receipt->ids.size();
-  return (body + kPadding + kParcelOverhead) * devices;
+  return (item.octets() + kPadding + kParcelOverhead) * devices;
 }
 
 bool permanent(Code code) {
@@ -187,7 +186,8 @@ Content Courier::content_of(const Item& item, std::uint32_t stream, std::uint64_
           .stream = stream,
           .number = number,
           .text = item.text,
-          .receipt = item.receipt};
+          .receipt = item.receipt,
+          .act = item.act};
 }
 
 // Encrypts for each device. An error: a session has run out; `run_out` says which.

@@ -31,7 +31,9 @@ class Inbox {
     Keyring& keyring;
     Contacts& contacts;
     Sessions& sessions;
-    Receipts& receipts;
+    Chats& chats;
+    Journal& journal;
+    const SettingsRow& settings;
     Outbox& outbox;
     Lookups& lookups;
     Connection& connection;
@@ -69,9 +71,8 @@ class Inbox {
   };
   // What one frame brought from one person.
   struct Arrivals {
-    std::uint64_t first_order = 0;
-    std::vector<MessageId> ids;
-    std::vector<MessageId> repeated;  // shown before; their sender does not know
+    std::vector<MessageId> ids;       // to be confirmed; also what was shown before
+    std::vector<Unread> unread;
   };
   using Arrived = std::map<UserId, Arrivals>;
 
@@ -83,6 +84,8 @@ class Inbox {
   ContactRow* introduce(UserId from, const Content& content, Turn& turn);
   void take(ContactRow& contact, const proto::Envelope& envelope, Content content, bool late,
             Arrived& arrived, Turn& turn);
+  void take_text(ContactRow& contact, const proto::Envelope& envelope, Content content, bool late,
+                 Arrivals& arrivals, Turn& turn);
 
   Parts parts_;
   std::deque<proto::Delivery> parked_;

@@ -18,6 +18,30 @@ enum class Verb : std::uint8_t {
   kStatus,
   kVerify,
   kChat,
+  // with messages (message_commands.h)
+  kReact,
+  kEdit,
+  kDelete,
+  kForward,
+  kPin,
+  kUnpin,
+  kStar,
+  kUnstar,
+  kVote,
+  kOpen,
+  kInfo,
+  kStarred,
+  kSearch,
+  // with chats (chat_settings.h)
+  kPoll,
+  kArchive,
+  kUnarchive,
+  kMute,
+  kUnmute,
+  kDraft,
+  kDisappear,
+  kSettings,
+  kBroadcast,
 };
 
 struct Options {
@@ -41,6 +65,21 @@ struct Options {
   bool lines = false;
   bool mark = false;
   bool unmark = false;
+  // with messages
+  std::string message;  // an id, or the first digits of one
+  std::vector<std::string> words;  // options of a poll, votes, numbers
+  std::string chat;                // a number
+  bool for_me = false;
+  bool multiple = false;
+  bool view_once = false;
+  std::string reply_to;
+  std::vector<std::string> mentions;
+  std::string preview_url, preview_title, preview_text;
+  std::vector<std::string> contact;  // name, number
+  std::string location;              // LATITUDE,LONGITUDE[,NAME]
+  std::string lifetime;              // 24h, 7d, off
+  std::string action;                // of broadcast and settings
+  bool clear = false;
 };
 
 // Either options, or what to print and the code to exit with (help, version, a mistake).
