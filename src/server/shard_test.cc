@@ -63,6 +63,21 @@ TEST_P(ShardTest, OtherShardsGoOnWithTheConnections) {
   EXPECT_FALSE(node_.closed(bob.session) || node_.closed(alice.session));
 }
 
+// The clock that timers run by and the one that says what is due are not the same.
+TEST_P(ShardTest, ATimerThatFiresEarlyIsSetAgain) {
+  node_.write_behind = milliseconds(200);
+  node_.restart();
+  Person alice = join(1), bob = join(2);
+  const auto request = node_.send(alice.session, Kind::kSubmit, letter(bob, 1));
+  EXPECT_EQ(node_.deliveries(bob.session).size(), 1u);
+  EXPECT_EQ(node_.envelopes(), 0u);
+  ASSERT_EQ(node_.fire_timers(milliseconds(1)), 1u);
+  EXPECT_EQ(node_.envelopes(), 0u);
+  ASSERT_EQ(node_.fire_timers(), 1u);
+  EXPECT_EQ(node_.envelopes(), 1u);
+  EXPECT_EQ(node_.answer(alice.session, request).kind, Kind::kOk);
+}
+
 TEST_P(ShardTest, TheBusMayRepeatEverything) {
   node_.duplicate_bus = true;
   Person alice = join(1);

@@ -35,7 +35,7 @@ class Node {
     for (std::uint16_t i = 0; i < shards_.size(); ++i) {
       Bytes record;
       shards_[i]->hand_over(record);
-      shards_[i] = std::make_unique<Shard>(ShardConfig{{i}, &placement_, {}});
+      shards_[i] = std::make_unique<Shard>(ShardConfig{{i}, &placement_, {}, write_behind});
       ASSERT_TRUE(shards_[i]->take_over(record));
       call(i, [](Shard& shard, Env& env, Outputs& out) { shard.wake(env, out); });
     }
@@ -109,6 +109,16 @@ class Node {
     }
     run();
   }
+  // Fires the timers that are set, each `early` before its time; how many there were.
+  std::size_t fire_timers(Duration early = {}) {
+    const auto fired = std::exchange(timers_, {});
+    for (const auto& [shard, after] : fired) {
+      now = now + Duration{after.ms - early.ms};
+      call(shard, [](Shard& s, Env& env, Outputs& out) { s.on_timer(env, out); });
+    }
+    run();
+    return fired.size();
+  }
   Counters counters() const {
     Counters sum;
     for (const auto& shard : shards_) {
@@ -132,6 +142,7 @@ class Node {
   std::string code;        // the last that was sent
   bool fail_writes = false;
   Duration write_takes;
+  Duration write_behind;  // from the next restart() on
   int reads = 0;
   bool duplicate_bus = false;
   std::uint32_t lose_bus = 0;  // every so many-th message
@@ -144,7 +155,7 @@ class Node {
   };
   void start(std::uint16_t shards) {
     for (std::uint16_t i = 0; i < shards; ++i) {
-      shards_.push_back(std::make_unique<Shard>(ShardConfig{{i}, &placement_, {}}));
+      shards_.push_back(std::make_unique<Shard>(ShardConfig{{i}, &placement_, {}, write_behind}));
     }
   }
   template <typename Verb>
@@ -186,7 +197,7 @@ class Node {
            [&](Shard& s, Env& env, Outputs& out) { s.on_bus(publish.message, env, out); });
     }
   }
-  void perform(std::size_t, Timer&) {}  // only write-behind asks for them: held_test.cc
+  void perform(std::size_t shard, Timer& timer) { timers_.emplace_back(shard, timer.after); }
   void perform(std::size_t shard, SendCode& send) {
     code = send.code;
     call(shard,
@@ -194,6 +205,7 @@ class Node {
   }
 
   Placement placement_;
+  std::vector<std::pair<std::size_t, Duration>> timers_;
   std::uint32_t incarnation_ = 1;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::deque<std::pair<std::size_t, Output>> work_;
