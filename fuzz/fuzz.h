@@ -4,6 +4,8 @@
 #pragma once
 
 #include "base/bytes.h"
+#include "base/check.h"
+#include "base/codec.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
@@ -37,5 +39,15 @@ class Input {
  private:
   ByteView left_;
 };
+
+// What decodes also encodes, and the second encoding is the first: decode() lost nothing it knows.
+template <typename Record>
+void read(ByteView octets) {
+  const auto record = decode<Record>(octets);
+  if (!record) return;
+  const Bytes once = encode(*record);
+  const auto again = decode<Record>(once);
+  CHECK(again && encode(*again) == once);
+}
 
 }  // namespace godwit::fuzz

@@ -13,15 +13,6 @@ using namespace godwit;
 
 namespace {
 
-template <typename Record>
-void read(ByteView octets) {
-  const auto record = decode<Record>(octets);
-  if (!record) return;
-  const Bytes once = encode(*record);
-  const auto again = decode<Record>(once);
-  CHECK(again && encode(*again) == once);
-}
-
 // A shard that took something over hands over the same.
 void take_over(ByteView octets) {
   const server::Placement placement(2, 1);
@@ -64,9 +55,9 @@ void shake(ByteView octets) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::Input input(data, size);
   switch (input.octet() % 5) {
-    case 0: read<runtime::Word>(input.rest()); break;
-    case 1: read<runtime::ConnectionRecord>(input.rest()); break;
-    case 2: read<runtime::SnapshotHead>(input.rest()); break;
+    case 0: fuzz::read<runtime::Word>(input.rest()); break;
+    case 1: fuzz::read<runtime::ConnectionRecord>(input.rest()); break;
+    case 2: fuzz::read<runtime::SnapshotHead>(input.rest()); break;
     case 3: take_over(input.rest()); break;
     case 4: shake(input.rest()); break;
   }

@@ -1,27 +1,17 @@
-// Every record of proto/messages.h. The first octet says which.
+// Every record of proto/messages.h and proto/group_state.h. The first octet says which.
 #include "proto/messages.h"
 
-#include "base/check.h"
 #include "fuzz.h"
+#include "proto/group_state.h"
 
 using namespace godwit;
 
 namespace {
 
-// What decodes also encodes, and the second encoding is the first: decode() lost nothing it knows.
-template <typename Record>
-void read(ByteView octets) {
-  const auto record = decode<Record>(octets);
-  if (!record) return;
-  const Bytes once = encode(*record);
-  const auto again = decode<Record>(once);
-  CHECK(again && encode(*again) == once);
-}
-
 using Read = void (*)(ByteView);
 template <typename... Records>
 constexpr std::array<Read, sizeof...(Records)> readers() {
-  return {&read<Records>...};
+  return {&fuzz::read<Records>...};
 }
 
 // The place in this list is part of the corpus: append only.
@@ -29,7 +19,9 @@ constexpr auto kReaders =
     readers<proto::Frame, proto::ErrorBody, proto::RequestCode, proto::Register, proto::Registered,
             proto::Attach, proto::Attached, proto::Lookup, proto::LookedUp, proto::FetchBundles,
             proto::Bundles, proto::UploadPrekeys, proto::Submit, proto::Ping, proto::Ack,
-            proto::Deliver, proto::PrekeyStock, proto::Closing, proto::Envelope>();
+            proto::Deliver, proto::PrekeyStock, proto::Closing, proto::Envelope, proto::ChangeGroup,
+            proto::FetchGroup, proto::GroupHistory, proto::GroupMessage, proto::SubmitGroup,
+            proto::GroupState, proto::Transition>();
 
 }  // namespace
 

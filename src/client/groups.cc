@@ -11,18 +11,6 @@ namespace {
 using Kind = proto::GroupChange::Kind;
 using ports::Space;
 
-Bytes group_key(char tag, GroupId group) {
-  Bytes key = row_key(tag);
-  append(key, group.view());
-  return key;
-}
-
-Bytes group_key(char tag, GroupId group, std::uint64_t order) {
-  Bytes key = group_key(tag, group);
-  put_be64(key, order);
-  return key;
-}
-
 proto::IdentityKey identity_of(const Bytes& wire) {
   return to_array<33>(wire).value_or(proto::IdentityKey{});
 }
@@ -40,12 +28,11 @@ std::uint64_t Groups::take_order(Turn& turn) {
 }
 
 void Groups::store(GroupId id, const Group& group, Turn& turn) {
-  turn.put(Space::kChat, group_key('G', id), encode(group.row));
+  turn.put(Space::kChat, row_key('G', id), encode(group.row));
 }
 
 void Groups::store_told(GroupId id, const Group& group, Turn& turn) {
-  turn.put(Space::kChat, group_key('T', id),
-           encode(ToldRow{{group.told.begin(), group.told.end()}}));
+  turn.put(Space::kChat, row_key('T', id), encode(ToldRow{{group.told.begin(), group.told.end()}}));
 }
 
 // ---- commands
@@ -69,7 +56,7 @@ Result<void> Groups::change(GroupId id, Intent intent, Turn& turn) {
   if (!intent.phone.empty() && !parts_.contacts.find(intent.phone))
     parts_.lookups.want(intent.phone);
   const std::uint64_t order = take_order(turn);
-  turn.put(Space::kChat, group_key('C', id, order), encode(intent));
+  turn.put(Space::kChat, row_key('C', id, order), encode(intent));
   found->second.changes[order] = std::move(intent);
   return {};
 }
@@ -108,7 +95,7 @@ Result<MessageId> Groups::send_text(GroupId id, std::string_view body, Turn& tur
                         .composed = turn.env.now,
                         .text = text.body};
   turn.put(Space::kMessage, message_row_key(id, order), encode(message));
-  turn.put(Space::kChat, group_key('Q', id, order), encode(text));
+  turn.put(Space::kChat, row_key('Q', id, order), encode(text));
   group.texts[order] = text;
   return text.id;
 }
@@ -245,7 +232,7 @@ bool Groups::propose(GroupId id, Group& group, Turn& turn) {
 
 void Groups::drop_change(GroupId id, Group& group, std::string failure, Turn& turn) {
   const auto first = group.changes.begin();
-  turn.erase(Space::kChat, group_key('C', id, first->first));
+  turn.erase(Space::kChat, row_key('C', id, first->first));
   group.changes.erase(first);
   turn.notify(GroupChangeDone{id, std::move(failure)});
 }
@@ -333,7 +320,7 @@ void Groups::on_accepted(const Request& request, Turn& turn) {
     turn.put(Space::kMessage, progress_row_key(id, order),
              encode(Progress{Status::kSent, turn.env.now, {}}));
     turn.notify(StatusChanged{text.id, id, {}, {}, Status::kSent, {}});
-    turn.erase(Space::kChat, group_key('Q', id, order));
+    turn.erase(Space::kChat, row_key('Q', id, order));
     group.texts.erase(group.texts.begin());
     ++group.row.accepted;
   }
@@ -347,7 +334,7 @@ void Groups::fail_texts(GroupId id, Group& group, std::size_t count, std::string
     turn.put(Space::kMessage, progress_row_key(id, order),
              encode(Progress{Status::kFailed, turn.env.now, failure}));
     turn.notify(StatusChanged{text.id, id, {}, {}, Status::kFailed, failure});
-    turn.erase(Space::kChat, group_key('Q', id, order));
+    turn.erase(Space::kChat, row_key('Q', id, order));
     group.texts.erase(group.texts.begin());
   }
   group.submitted = 0;
@@ -394,7 +381,7 @@ void Groups::on_no_such_number(const std::string& phone, Turn& turn) {
         ++at;
         continue;
       }
-      turn.erase(Space::kChat, group_key('C', id, at->first));
+      turn.erase(Space::kChat, row_key('C', id, at->first));
       turn.notify(GroupChangeDone{id, phone + " has no account on this server"});
       at = group.changes.erase(at);
     }

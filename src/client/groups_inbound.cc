@@ -11,20 +11,8 @@ using ports::Space;
 
 constexpr std::size_t kHeld = 512;  // envelopes that wait for a group's state
 
-Bytes group_key(char tag, GroupId group) {
-  Bytes key = row_key(tag);
-  append(key, group.view());
-  return key;
-}
-
-Bytes held_key(GroupId group, std::uint64_t order) {
-  Bytes key = group_key('H', group);
-  put_be64(key, order);
-  return key;
-}
-
 Bytes chain_key(GroupId group, UserId user, DeviceId device) {
-  Bytes key = group_key('K', group);
+  Bytes key = row_key('K', group);
   append(key, user.view());
   key.push_back(device.value);
   return key;
@@ -61,7 +49,7 @@ void Groups::on_key(UserId from, DeviceId device, const GroupKey& key, Turn& tur
     // An invitation. Whatever the server says is the group has to contain this state.
     if (key.version <= group.row.vouched_version && !lost) return;
     group.state = {};
-    turn.erase(Space::kChat, group_key('S', key.group));
+    turn.erase(Space::kChat, row_key('S', key.group));
     group.row.info_key = key.info_key;
     group.row.vouched_version = key.version;
     group.row.vouched = key.digest;
@@ -153,7 +141,7 @@ void Groups::on_history(GroupId id, const proto::GroupHistory& history, Turn& tu
 
 void Groups::adopt(GroupId id, Group& group, proto::GroupState next, UserId actor, Turn& turn) {
   const proto::GroupState before = std::exchange(group.state, std::move(next));
-  turn.put(Space::kChat, group_key('S', id), encode(group.state));
+  turn.put(Space::kChat, row_key('S', id), encode(group.state));
   for (const proto::GroupMember& member : before.members) {
     const proto::GroupMember* still = group.state.member(member.user);
     if (still && still->identity == member.identity) continue;
@@ -190,7 +178,7 @@ std::optional<Content> Groups::open(const proto::Envelope& envelope, bool& reada
   if (group.state.version == 0) {  // the invitation comes later than what others say already
     if (group.held.size() >= kHeld) return std::nullopt;
     const std::uint64_t order = take_order(turn);
-    turn.put(Space::kChat, held_key(id, order), encode(envelope));
+    turn.put(Space::kChat, row_key('H', id, order), encode(envelope));
     group.held[order] = envelope;
     return std::nullopt;
   }
@@ -222,7 +210,7 @@ std::vector<proto::Envelope> Groups::take_released(Turn& turn) {
   std::vector<proto::Envelope> out;
   for (const GroupId id : std::exchange(released_, {})) {
     for (auto& [order, envelope] : std::exchange(groups_[id].held, {})) {
-      turn.erase(Space::kChat, held_key(id, order));
+      turn.erase(Space::kChat, row_key('H', id, order));
       out.push_back(std::move(envelope));
     }
   }
@@ -291,18 +279,16 @@ void Groups::store_all(ports::Batch& batch) const {
   };
   const auto ordered = [&](char tag, GroupId id, const auto& items) {
     for (const auto& [order, item] : items) {
-      Bytes key = group_key(tag, id);
-      put_be64(key, order);
-      put(std::move(key), encode(item));
+      put(row_key(tag, id, order), encode(item));
     }
   };
   for (const auto& [id, group] : groups_) {
     if (group.row.info_key != ByteArray<32>{} || group.row.vouched_version != 0) {
-      put(group_key('G', id), encode(group.row));
+      put(row_key('G', id), encode(group.row));
     }
-    if (group.state.version != 0) put(group_key('S', id), encode(group.state));
+    if (group.state.version != 0) put(row_key('S', id), encode(group.state));
     if (!group.told.empty()) {
-      put(group_key('T', id), encode(ToldRow{{group.told.begin(), group.told.end()}}));
+      put(row_key('T', id), encode(ToldRow{{group.told.begin(), group.told.end()}}));
     }
     ordered('C', id, group.changes);
     ordered('Q', id, group.texts);

@@ -28,6 +28,18 @@ Bytes row_key(char tag, UserId user, std::uint64_t order) {
   return key;
 }
 
+Bytes row_key(char tag, GroupId group) {
+  Bytes key = row_key(tag);
+  append(key, group.view());
+  return key;
+}
+
+Bytes row_key(char tag, GroupId group, std::uint64_t order) {
+  Bytes key = row_key(tag, group);
+  put_be64(key, order);
+  return key;
+}
+
 Bytes row_key(char tag, ChatId chat, std::uint64_t order) {
   Bytes key = row_key(tag);
   append(key, chat_key(chat));

@@ -190,6 +190,8 @@ Bytes row_key(char tag, std::uint32_t id);
 Bytes row_key(char tag, std::uint64_t order);
 Bytes row_key(char tag, UserId user);
 Bytes row_key(char tag, UserId user, std::uint64_t order);
+Bytes row_key(char tag, GroupId group);
+Bytes row_key(char tag, GroupId group, std::uint64_t order);
 Bytes row_key(char tag, ChatId chat, std::uint64_t order);
 Bytes session_row_key(SessionKey key);
 Bytes message_row_key(ChatId chat, std::uint64_t order);
