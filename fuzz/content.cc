@@ -32,9 +32,19 @@ void row(ByteView octets) {
 }
 
 // The place in this list is part of the corpus: append only.
-constexpr void (*kReaders[])(ByteView) = {
-    &content,           &row<client::ProfileRow>, &row<client::ContactRow>, &row<client::UnreadRow>,
-    &row<client::Item>, &row<client::Awaited>,    &row<client::Progress>,   &row<client::Message>};
+constexpr void (*kReaders[])(ByteView) = {&content,
+                                          &row<client::ProfileRow>,
+                                          &row<client::ContactRow>,
+                                          &row<client::UnreadRow>,
+                                          &row<client::Item>,
+                                          &row<client::Awaited>,
+                                          &row<client::Progress>,
+                                          &row<client::Message>,
+                                          &row<client::ChatRow>,
+                                          &row<client::Target>,
+                                          &row<client::WaitingAct>,
+                                          &row<client::Fading>,
+                                          &row<client::BroadcastList>};
 
 }  // namespace
 

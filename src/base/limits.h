@@ -138,6 +138,26 @@ inline constexpr std::size_t kLastResortUses = 4096;  // remembered, so that non
 inline constexpr Duration kSignedPrekeyLifetime = days(7);
 inline constexpr Duration kSignedPrekeyGrace = days(30);  // a late first message still opens
 
+// ---- what people do with messages (WhatsApp's numbers, where it has any)
+inline constexpr std::size_t kMaxSnippet = 512;  // of a quoted text, of a preview
+inline constexpr std::size_t kMaxUrl = 2048;
+inline constexpr std::size_t kMaxName = 256;
+inline constexpr std::size_t kMaxReaction = 64;  // one emoji, however many code points
+inline constexpr std::size_t kMentions = 64;
+inline constexpr std::size_t kPollOptions = 12;
+inline constexpr std::size_t kForwardChats = 5;  // at a time ...
+inline constexpr std::uint32_t kManyForwards = 5;  // ... and one when it went so far already
+inline constexpr std::size_t kPins = 3;  // per chat
+inline constexpr std::size_t kBroadcastNumbers = 256;
+inline constexpr std::size_t kBroadcastLists = 256;
+inline constexpr Duration kEditWindow = minutes(15);
+inline constexpr Duration kDeleteWindow = days(2);
+inline constexpr Duration kClockTolerance = minutes(2);  // of others' clocks, for the two above
+inline constexpr std::size_t kTargets = 20000;  // messages young enough to be deleted, remembered
+inline constexpr std::size_t kWaitingActs = 1024;  // for messages that have not come
+inline constexpr Duration kLongestLifetime = days(365);
+inline constexpr std::size_t kSearchResults = 1000;
+
 // ---- healing: asking for what could not be read, and sending it again
 inline constexpr std::size_t kSentItems = 2000;  // accepted, not confirmed, kept to be sent again
 inline constexpr std::size_t kSentBytes = 32 * 1024 * 1024;  // all of it in memory

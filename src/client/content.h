@@ -11,7 +11,11 @@ namespace godwit::client {
 
 struct Text {
   std::string body;  // UTF-8
-  static void fields(auto& m, auto& field) { field(1, m.body, limits::kMaxText); }
+  Extras extras;
+  static void fields(auto& m, auto& field) {
+    field(1, m.body, limits::kMaxText);
+    field(2, m.extras);
+  }
 };
 
 // Tells the sender how far its messages came. Never answered by another receipt.
@@ -44,6 +48,7 @@ struct Content {
   std::optional<Text> text;  // exactly one of these; neither: made by a newer version
   std::optional<Receipt> receipt;
   std::optional<Typing> typing;
+  std::optional<Act> act;
   std::optional<GroupKey> group_key;
   std::uint64_t group_version = 0;  // of `group`: the one that it was encrypted for
   static void fields(auto& m, auto& field) {
@@ -56,10 +61,15 @@ struct Content {
     field(7, m.receipt);
     field(8, m.typing);
     field(9, m.group);
+    field(10, m.act);
     field(40, m.group_key);
     field(41, m.group_version);
   }
 };
+
+// Every text in it is UTF-8, and whatever is counted is there.
+bool well_formed(const Extras& extras);
+bool well_formed(const Act& act);
 
 inline constexpr std::size_t kPadding = 160;
 

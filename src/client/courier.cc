@@ -15,9 +15,7 @@ constexpr std::size_t kParcelOverhead = 2048;
 
 // What `item` takes in a batch for `devices` devices, about.
 std::size_t cost_of(const Item& item, std::size_t devices) {
-  if (item.group_key) return (2 * kMaxDistribution + kPadding + kParcelOverhead) * devices;
-  const std::size_t body = item.text ? item.text->body.size() : 20 * item.receipt->ids.size();
-  return (body + kPadding + kParcelOverhead) * devices;
+  return (item.octets() + kPadding + kParcelOverhead) * devices;
 }
 
 bool permanent(Code code) {
@@ -189,6 +187,7 @@ Content Courier::content_of(const Item& item, std::uint32_t stream, std::uint64_
           .number = number,
           .text = item.text,
           .receipt = item.receipt,
+          .act = item.act,
           .group_key = item.group_key};
 }
 

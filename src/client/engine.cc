@@ -50,120 +50,13 @@ bool Engine::registered() const { return state_->registration.registered(); }
 
 const Profile& Engine::profile() const { return state_->registration.profile(); }
 
-Result<MessageId> Engine::send_text(std::string_view phone, std::string_view text,
-                                    SendOptions options, Env& env, Effects& out) {
-  if (!registered()) return fail(Code::kUnauthenticated, "register this device first");
-  if (!is_phone(phone)) {
-    return fail(Code::kInvalid, "write the number as +, country code and number, digits only");
-  }
-  if (phone == profile().phone) {
-    return fail(Code::kInvalid, "this is your own number; notes to oneself are not supported");
-  }
-  if (text.empty() && !options.allow_empty) return fail(Code::kInvalid, "the message is empty");
-  if (text.size() > limits::kMaxText) {
-    return fail(Code::kTooLarge, "a message holds at most 64 KiB of text; split it");
-  }
-  if (!is_utf8(view_of(text))) return fail(Code::kInvalid, "the message is not UTF-8 text");
-
-  Turn turn = state_->begin(env);
-  const ContactRow* contact = state_->contacts.find(phone);
-  const auto id = state_->outbox.add_text(phone, contact, text, turn);
-  if (!id) return id;
-  if (contact) {
-    state_->courier.wake(contact->contact.user);
-  } else {
-    state_->lookups.want(std::string(phone));
-  }
-  state_->finish(turn, out);
-  return id;
-}
-
-// ---- groups
-
-Result<GroupId> Engine::create_group(std::string_view name, Env& env, Effects& out) {
-  if (!registered()) return fail(Code::kUnauthenticated, "register this device first");
-  if (name.empty() || name.size() > 100 || !is_utf8(view_of(name))) {
-    return fail(Code::kInvalid, "a group's name has 1 to 100 bytes of UTF-8");
-  }
-  Turn turn = state_->begin(env);
-  const GroupId id = state_->groups.create(name, turn);
-  state_->finish(turn, out);
-  return id;
-}
-
-Result<void> Engine::change_group(GroupId group, GroupAct act, std::string_view phone, Env& env,
-                                  Effects& out) {
-  using Kind = proto::GroupChange::Kind;
-  static constexpr Kind kKinds[] = {Kind::kAdd, Kind::kRemove, Kind::kPromote, Kind::kDemote,
-                                    Kind::kLeave};
-  const bool leaves = act == GroupAct::kLeave;
-  if (leaves != phone.empty() || (!leaves && !is_phone(phone))) {
-    return fail(Code::kInvalid, "write the number as +, country code and number, digits only");
-  }
-  Intent intent{.change = {.kind = kKinds[static_cast<std::size_t>(act)]},
-                .phone = std::string(phone)};
-  if (phone == profile().phone) {
-    intent.change.user = profile().user;
-    intent.phone.clear();
-  }
-  Turn turn = state_->begin(env);
-  const auto done = state_->groups.change(group, std::move(intent), turn);
-  state_->finish(turn, out);
-  return done;
-}
-
-Result<void> Engine::rename_group(GroupId group, std::string_view name, Env& env, Effects& out) {
-  Turn turn = state_->begin(env);
-  const auto done = state_->groups.rename(group, name, turn);
-  state_->finish(turn, out);
-  return done;
-}
-
-Result<void> Engine::set_announcements(GroupId group, bool only_admins, Env& env, Effects& out) {
-  Turn turn = state_->begin(env);
-  const Intent intent{.change = {.kind = proto::GroupChange::Kind::kSettings,
-                                 .settings = {.announcements = only_admins}},
-                      .phone = {}};
-  const auto done = state_->groups.change(group, intent, turn);
-  state_->finish(turn, out);
-  return done;
-}
-
-Result<MessageId> Engine::send_to_group(GroupId group, std::string_view text, Env& env,
-                                        Effects& out) {
-  if (text.empty()) return fail(Code::kInvalid, "the message is empty");
-  if (text.size() > limits::kMaxText) {
-    return fail(Code::kTooLarge, "a message holds at most 64 KiB of text; split it");
-  }
-  if (!is_utf8(view_of(text))) return fail(Code::kInvalid, "the message is not UTF-8 text");
-  Turn turn = state_->begin(env);
-  const auto id = state_->groups.send_text(group, text, turn);
-  state_->finish(turn, out);
-  return id;
-}
-
-std::vector<GroupView> Engine::groups() const { return state_->groups.list(); }
-
-// ---- reading, and who is known
-
-Result<void> Engine::mark_read(std::string_view phone, Env& env, Effects& out) {
-  const ContactRow* contact = state_->contacts.find(phone);
-  if (!contact) return fail(Code::kNotFound, "no conversation with this number");
-  Turn turn = state_->begin(env);
-  const UserId user = contact->contact.user;
-  const std::vector<MessageId> ids = state_->receipts.take_unread(user, turn);
-  for (std::span<const MessageId> left = ids; !left.empty();) {
-    const auto some = left.first(std::min(left.size(), Receipt::kMaxIds));
-    state_->outbox.add_receipt(user, Status::kRead, {some.begin(), some.end()}, turn);
-    left = left.subspan(some.size());
-  }
-  state_->courier.wake(user);
-  state_->finish(turn, out);
-  return {};
-}
-
 const Contact* Engine::contact(std::string_view phone) const {
   const ContactRow* row = std::as_const(state_->contacts).find(phone);
+  return row ? &row->contact : nullptr;
+}
+
+const Contact* Engine::contact(UserId user) const {
+  const ContactRow* row = state_->contacts.find(user);
   return row ? &row->contact : nullptr;
 }
 
@@ -274,12 +167,21 @@ void Engine::on_tick(Env& env, Effects& out) {
     state_->groups.on_tick(env.now);
     state_->healing.on_tick(turn);
   }
+  state_->journal.on_tick(turn);
+  state_->finish(turn, out);
+}
+
+Instant Engine::expiry() const { return state_->journal.deadline(); }
+
+void Engine::expire(Env& env, Effects& out) {
+  Turn turn = state_->begin(env);
+  state_->journal.on_tick(turn);
   state_->finish(turn, out);
 }
 
 Instant Engine::deadline() const {
   const Connection& connection = state_->connection;
-  Instant at = connection.deadline();
+  Instant at = std::min(connection.deadline(), state_->journal.deadline());
   if (connection.attached()) {
     at = std::min({at, state_->courier.deadline(), state_->lookups.deadline(),
                    state_->healing.deadline(), state_->groups.deadline()});

@@ -22,7 +22,9 @@
 #include <vector>
 
 #include "base/env.h"
+#include "client/content.h"
 #include "client/effects.h"
+#include "client/rows.h"
 #include "client/types.h"
 #include "ports/store.h"
 #include "proto/messages.h"
@@ -61,6 +63,50 @@ class Engine {
   };
   Result<MessageId> send_text(std::string_view phone, std::string_view text, SendOptions options,
                               Env& env, Effects& out);
+  // The same with what a message may carry. To the own number: a note, which goes nowhere. Unless
+  // it says another lifetime, it gets the chat's. kInvalid: extras that are not whole.
+  Result<MessageId> send(std::string_view phone, Text text, SendOptions options, Env& env,
+                         Effects& out);
+  // The same to every member of a group. kForbidden: this account may not.
+  Result<MessageId> send(GroupId group, Text text, SendOptions options, Env& env, Effects& out);
+  // Passes a message on, to at most limits::kForwardChats numbers, or to one when it went far
+  // already. kForbidden: too many; it may be viewed once only; it is gone.
+  Result<std::vector<MessageId>> forward(const Message& message,
+                                         const std::vector<std::string>& phones, Env& env,
+                                         Effects& out);
+  // Does something to a message of a chat, and tells the other side: Event::MessageChanged.
+  // `revision` is set here. kForbidden, with the reason: an edit or deletion that is not allowed.
+  Result<void> act(ChatId chat, Act act, Env& env, Effects& out);
+  // Erases a message on this device only.
+  void erase(const Message& message, Env& env, Effects& out);
+  // What a view-once message says; with the Commit it is gone for good. kNotFound: it was opened.
+  // `message` as read_message() read it.
+  Result<Text> open_once(const Message& message, Env& env, Effects& out);
+  void set_starred(const Message& message, bool on, Env& env, Effects& out);
+
+  // The chat with this number, also one's own; nil: nothing is known about it.
+  ChatId chat(std::string_view phone) const;
+  const ChatRow& chat(ChatId chat) const;
+  std::vector<MessageId> pins(ChatId chat) const;
+  std::size_t unread(ChatId chat) const;
+  // Own settings of a chat; absent ones stay as they are.
+  struct ChatChange {
+    std::optional<bool> archived;
+    std::optional<Instant> muted_until;
+    std::optional<std::string> draft;
+  };
+  Result<void> change_chat(ChatId chat, ChatChange change, Env& env, Effects& out);
+
+  // Whether read receipts are sent and shown: both or neither.
+  bool tells_reading() const;
+  void set_tells_reading(bool on, Env& env, Effects& out);
+
+  // Broadcast lists, by name; case does not matter. Sending to one is sending to each.
+  std::vector<BroadcastList> broadcast_lists() const;
+  const BroadcastList* broadcast_list(std::string_view name) const;
+  Result<void> put_broadcast_list(BroadcastList list, Env& env, Effects& out);
+  Result<void> drop_broadcast_list(std::string_view name, Env& env, Effects& out);
+
   // ---- groups
 
   // Makes a group of this account; others are added by change_group(). Its id is known at once.
@@ -73,9 +119,9 @@ class Engine {
   Result<void> rename_group(GroupId group, std::string_view name, Env& env, Effects& out);
   // Only admins send from then on, or everybody again.
   Result<void> set_announcements(GroupId group, bool only_admins, Env& env, Effects& out);
-  // As send_text(), to every member.
-  Result<MessageId> send_to_group(GroupId group, std::string_view text, Env& env, Effects& out);
   std::vector<GroupView> groups() const;
+
+  // ---- reading, and who is known
 
   // Marks all received messages of a chat as read and tells their senders.
   Result<void> mark_read(std::string_view phone, Env& env, Effects& out);
@@ -84,6 +130,7 @@ class Engine {
   void set_typing(std::string_view phone, bool active, Env& env, Effects& out);
   // Contact by number, if one is known: identity, verification state.
   const Contact* contact(std::string_view phone) const;
+  const Contact* contact(UserId user) const;
   // Everybody known, also those whose number is not.
   std::vector<Contact> contacts() const;
   // Safety number with that contact (60 digits) and QR payload; kNotFound before first contact.
@@ -105,6 +152,10 @@ class Engine {
   // Call when deadline() is reached: reconnects, time-outs, pings, retries.
   void on_tick(Env& env, Effects& out);
   Instant deadline() const;
+  // When the next message disappears, connected or not; and what to call then. on_tick() does it,
+  // too.
+  Instant expiry() const;
+  void expire(Env& env, Effects& out);
   // True while anything waits for the server: outbox, receipts, acknowledgements.
   bool busy() const;
   // Messages composed and not yet accepted.
@@ -116,6 +167,7 @@ class Engine {
  private:
   Engine();
   void mark(std::string_view phone, bool verified, Env& env, Effects& out);
+  Result<void> check(const Text& text, SendOptions options) const;
   struct State;
   std::unique_ptr<State> state_;
 };

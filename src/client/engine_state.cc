@@ -27,6 +27,10 @@ Result<void> Engine::State::load(const Snapshot& snapshot) {
       const auto stored = decode<Ledger>(row.value);
       if (!stored) return fail(stored.error());
       ledger = *stored;
+    } else if (snapshot.space == Space::kProfile && tag == 'X') {
+      const auto stored = decode<SettingsRow>(row.value);
+      if (!stored) return fail(stored.error());
+      settings = *stored;
     } else if (snapshot.space == Space::kProfile) {
       GODWIT_TRY(keyring.load(row));
     } else if (snapshot.space == Space::kContact && tag == 'C' && rest.size() == 16) {
@@ -36,38 +40,77 @@ Result<void> Engine::State::load(const Snapshot& snapshot) {
         return fail(Code::kCorrupt, "a contact is stored as another one");
       }
       contacts.load(std::move(*stored));
-    } else if (snapshot.space == Space::kContact && tag == 'U' && rest.size() == kChatKey + 8) {
-      auto stored = decode<UnreadRow>(row.value);
-      if (!stored) return fail(stored.error());
-      if (chat_of(rest).is_nil()) return fail(Code::kCorrupt, "a row names no chat");
-      receipts.load(chat_of(rest), order(), std::move(*stored));
-    } else if (snapshot.space == Space::kOutbox && tag == 'Q' && rest.size() == 8) {
-      auto stored = decode<Item>(row.value);
-      if (!stored) return fail(stored.error());
-      const bool whole = stored->text.has_value() != stored->is_notice() &&
-                         (!stored->to.is_nil() || (stored->text && is_phone(stored->phone)));
-      if (!whole) return fail(Code::kCorrupt, "an item of the outbox is not whole");
-      stored->order = order();
-      outbox.load(std::move(*stored));
     } else if (snapshot.space == Space::kContact && tag == 'T' && rest.size() == 24) {
       GODWIT_TRY(recent.load(UserId{*to_array<16>(rest.first(16))}, order(), row.value));
-    } else if (snapshot.space == Space::kOutbox && tag == 'R' && rest.size() == 8) {
-      auto stored = decode<Sent>(row.value);
-      if (!stored) return fail(stored.error());
-      stored->item.order = order();
-      GODWIT_TRY(sent.load(std::move(*stored)));
-    } else if (snapshot.space == Space::kOutbox && tag == 'H' && rest.size() == 24) {
-      auto stored = decode<RetryRequest>(row.value);
-      if (!stored) return fail(stored.error());
-      stored->order = order();
-      GODWIT_TRY(healing.load(UserId{*to_array<16>(rest.first(16))}, std::move(*stored)));
-    } else if (snapshot.space == Space::kOutbox && tag == 'A' && rest.size() == 8) {
-      const auto stored = decode<Awaited>(row.value);
-      if (!stored) return fail(stored.error());
-      receipts.load(order(), *stored);
+    } else if (snapshot.space == Space::kContact) {
+      GODWIT_TRY(load_chats(row, tag, rest));
+    } else if (snapshot.space == Space::kOutbox) {
+      GODWIT_TRY(load_outbox(row, tag, rest));
     } else {
       return fail(Code::kCorrupt, "the profile holds a row of an unknown kind");
     }
+  }
+  return {};
+}
+
+Result<void> Engine::State::load_chats(const ports::Row& row, std::uint8_t tag, ByteView rest) {
+  if (tag == 'U' && rest.size() == kChatKey + 8 && !chat_of(rest).is_nil()) {
+    auto stored = decode<UnreadRow>(row.value);
+    if (!stored) return fail(stored.error());
+    chats.load(chat_of(rest), get_be64(rest.last(8)), std::move(*stored));
+  } else if (tag == 'M' && rest.size() == kChatKey && !chat_of(rest).is_nil()) {
+    auto stored = decode<ChatRow>(row.value);
+    if (!stored) return fail(stored.error());
+    chats.load(chat_of(rest), std::move(*stored));
+  } else if (tag == 'W' && rest.size() == 8) {
+    auto stored = decode<WaitingAct>(row.value);
+    if (!stored) return fail(stored.error());
+    journal.load(get_be64(rest), std::move(*stored));
+  } else if (tag == 'B' && !rest.empty()) {
+    auto stored = decode<BroadcastList>(row.value);
+    if (!stored) return fail(stored.error());
+    lists[to_string(rest)] = std::move(*stored);
+  } else {
+    return fail(Code::kCorrupt, "the profile holds a row of an unknown kind");
+  }
+  return {};
+}
+
+Result<void> Engine::State::load_outbox(const ports::Row& row, std::uint8_t tag, ByteView rest) {
+  const auto order = [&] { return get_be64(rest.last(8)); };
+  if (tag == 'Q' && rest.size() == 8) {
+    auto stored = decode<Item>(row.value);
+    if (!stored) return fail(stored.error());
+    const bool whole =
+        stored->whole() && (!stored->to.is_nil() || (stored->text && is_phone(stored->phone)));
+    if (!whole) return fail(Code::kCorrupt, "an item of the outbox is not whole");
+    stored->order = order();
+    outbox.load(std::move(*stored));
+  } else if (tag == 'R' && rest.size() == 8) {
+    auto stored = decode<Sent>(row.value);
+    if (!stored) return fail(stored.error());
+    stored->item.order = order();
+    GODWIT_TRY(sent.load(std::move(*stored)));
+  } else if (tag == 'H' && rest.size() == 24) {
+    auto stored = decode<RetryRequest>(row.value);
+    if (!stored) return fail(stored.error());
+    stored->order = order();
+    GODWIT_TRY(healing.load(UserId{*to_array<16>(rest.first(16))}, std::move(*stored)));
+  } else if (tag == 'A' && rest.size() == 8) {
+    const auto stored = decode<Awaited>(row.value);
+    if (!stored) return fail(stored.error());
+    receipts.load(order(), *stored);
+  } else if (tag == 'M' && rest.size() == 8) {
+    auto stored = decode<Target>(row.value);
+    if (!stored) return fail(stored.error());
+    stored->order = order();
+    journal.load(std::move(*stored));
+  } else if (tag == 'F' && rest.size() == 16) {
+    const auto stored = decode<Fading>(row.value);
+    if (!stored) return fail(stored.error());
+    journal.load({static_cast<std::int64_t>(get_be64(rest.first(8)))}, order(), *stored);
+  } else {
+    return fail(Code::kCorrupt, "the profile holds a row of an unknown kind");
   }
   return {};
 }
@@ -89,7 +132,7 @@ Result<void> Engine::State::complete() {
 
 ports::Batch Engine::State::dump() const {
   ports::Batch batch{.partition = partition()};
-  if (ledger.next_order != 1 || ledger.cursor.value != 0) {
+  if (ledger.next_order != 1 || ledger.cursor.value != 0 || ledger.revision != 0) {
     batch.put(Space::kProfile, row_key('L'), encode(ledger));
   }
   registration.store_all(batch);
@@ -100,6 +143,12 @@ ports::Batch Engine::State::dump() const {
   receipts.store_all(batch);
   sent.store_all(batch);
   recent.store_all(batch);
+  chats.store_all(batch);
+  journal.store_all(batch);
+  if (settings.hides_reading) batch.put(Space::kProfile, row_key('X'), encode(settings));
+  for (const auto& [name, list] : lists) {
+    batch.put(Space::kContact, list_row_key(name), encode(list));
+  }
   healing.store_all(batch);
   groups.store_all(batch);
   return batch;

@@ -16,22 +16,28 @@ struct Engine::State {
   Sessions sessions;
   Receipts receipts;
   SentLog sent;
+  Chats chats;
+  Journal journal{chats, receipts, sent};
+  SettingsRow settings;
+  std::map<std::string, BroadcastList> lists;  // by folded name
   RecentContents recent;
   EngineCounters counters;
   Connection connection;
   Lookups lookups{connection};
   Registration registration{keyring, connection};
-  Outbox outbox{contacts, receipts, sent, ledger};
+  Outbox outbox{contacts, receipts, sent, journal, ledger};
   Healing healing{{registration, contacts, sessions, sent, counters}};
   Courier courier{{registration, keyring, contacts, sessions, outbox, sent, healing, connection}};
-  Groups groups{
-      {registration, keyring, contacts, outbox, courier, lookups, connection, recent, ledger}};
-  Inbox inbox{{registration, keyring, contacts, sessions, receipts, outbox, lookups, connection,
-               healing, recent, groups, ledger, counters}};
+  Groups groups{{registration, keyring, contacts, outbox, courier, lookups, connection, recent,
+                 journal, ledger}};
+  Inbox inbox{{registration, keyring, contacts, sessions, chats, journal, settings, outbox, lookups,
+               connection, healing, recent, groups, ledger, counters}};
   bool uploading = false;  // prekeys are on their way to the server
   Instant latest;          // the time of the latest event
 
   Result<void> load(const Snapshot& snapshot);
+  Result<void> load_chats(const ports::Row& row, std::uint8_t tag, ByteView rest);
+  Result<void> load_outbox(const ports::Row& row, std::uint8_t tag, ByteView rest);
   Result<void> complete();  // after the last load()
   ports::Batch dump() const;
 
@@ -39,6 +45,12 @@ struct Engine::State {
   Turn begin(Env& env);
   // Sends what may be sent, then emits the turn: one Commit, then everything else.
   void finish(Turn& turn, Effects& out);
+
+  std::uint64_t take_order(Turn& turn);
+  std::uint64_t take_revision(Turn& turn);
+  // Queues a text for a number, or writes it down when it is this account's own.
+  Result<MessageId> send(std::string_view phone, Text text, Turn& turn);
+  MessageId note_to_self(Text text, Turn& turn);
 
   void attach(Turn& turn);
   void route(proto::Frame& frame, Turn& turn);

@@ -1,7 +1,7 @@
 // How groups lie in the store (Space::kChat), and what members tell each other about them.
 //
 //   'G' group GroupRow · 'S' group proto::GroupState · 'T' group who was told the own chain
-//   'C' group order a change that waits · 'Q' group order a text that waits
+//   'C' group order a change that waits · 'Q' group order an Item that waits
 //   'K' group user device KeyRow · 'H' group order an envelope that waits for the state
 #pragma once
 
@@ -69,17 +69,6 @@ struct Intent {
   static void fields(auto& m, auto& field) {
     field(1, m.change);
     field(2, m.phone, 16);
-  }
-};
-
-struct GroupText {
-  MessageId id;
-  Instant composed;
-  std::string body;
-  static void fields(auto& m, auto& field) {
-    field(1, m.id);
-    field(2, m.composed);
-    field(3, m.body, limits::kMaxText);
   }
 };
 

@@ -73,7 +73,7 @@ Result<void> Groups::rename(GroupId id, std::string_view name, Turn& turn) {
   return change(id, {.change = {.kind = Kind::kInfo, .info = sealed}, .phone = {}}, turn);
 }
 
-Result<MessageId> Groups::send_text(GroupId id, std::string_view body, Turn& turn) {
+Result<MessageId> Groups::send(GroupId id, Text text, Turn& turn) {
   const auto found = groups_.find(id);
   if (found == groups_.end()) return fail(Code::kNotFound, "there is no such group here");
   Group& group = found->second;
@@ -83,21 +83,20 @@ Result<MessageId> Groups::send_text(GroupId id, std::string_view body, Turn& tur
   if (group.state.version != 0 && !group.state.may_send(self())) {
     return fail(Code::kForbidden, "only admins send to this group");
   }
-  if (group.texts.size() >= limits::kGroupMembers * 8) {
+  if (group.items.size() >= limits::kGroupMembers * 8) {
     return fail(Code::kFull, "too many messages wait to be sent; connect first");
   }
-  const std::uint64_t order = take_order(turn);
-  const GroupText text{MessageId::random(turn.env.entropy), turn.env.now, std::string(body)};
-  const Message message{.id = text.id,
-                        .chat = id,
-                        .direction = Direction::kOut,
-                        .status = Status::kQueued,
-                        .composed = turn.env.now,
-                        .text = text.body};
-  turn.put(Space::kMessage, message_row_key(id, order), encode(message));
-  turn.put(Space::kChat, row_key('Q', id, order), encode(text));
-  group.texts[order] = text;
-  return text.id;
+  Item item{.order = take_order(turn),
+            .id = MessageId::random(turn.env.entropy),
+            .composed = turn.env.now,
+            .text = std::move(text)};
+  Message message = message_of(item);
+  message.chat = id;
+  parts_.journal.add(message, item.order, turn);
+  turn.put(Space::kChat, row_key('Q', id, item.order), encode(item));
+  const MessageId made = item.id;
+  group.items[item.order] = std::move(item);
+  return made;
 }
 
 GroupView Groups::view(GroupId id, const Group& group) const {
@@ -169,9 +168,9 @@ bool Groups::serve(GroupId id, Group& group, Turn& turn) {
     return false;
   }
   if (!group.changes.empty()) return propose(id, group, turn);
-  if (group.texts.empty() || group.state.version == 0) return false;
+  if (group.items.empty() || group.state.version == 0) return false;
   if (!group.state.may_send(self())) {
-    fail_texts(id, group, group.texts.size(), "you may not send to this group", turn);
+    fail_items(id, group, group.items.size(), "you may not send to this group", turn);
     return false;
   }
   if (tell_chain(id, group, turn)) submit(id, group, turn);
@@ -277,24 +276,24 @@ bool Groups::tell_chain(GroupId id, Group& group, Turn& turn) {
 void Groups::submit(GroupId id, Group& group, Turn& turn) {
   proto::SubmitGroup batch{.group = id, .version = group.state.version};
   std::size_t octets = 0;
-  for (const auto& [order, text] : group.texts) {
-    octets += text.body.size() + 512;
+  for (const auto& [order, item] : group.items) {
+    octets += item.octets() + 512;
     if (batch.messages.size() == limits::kMaxBatchMessages) break;
     if (!batch.messages.empty() && octets > limits::kMaxBatchBytes) break;
-    const Content content{.id = text.id,
-                          .composed = text.composed,
+    const Content content{.id = item.id,
+                          .composed = item.composed,
                           .sender_phone = parts_.registration.profile().phone,
                           .stream = parts_.registration.stream(),
                           .number = group.row.accepted + 1 + batch.messages.size(),
                           .group = id,
-                          .text = Text{text.body},
+                          .text = item.text,
                           .group_version = group.state.version};
     auto sealed = group.own.encrypt(seal_content(content), turn.env.entropy);
     if (!sealed) {  // used up: a new one next time
       group.own = {};
       break;
     }
-    batch.messages.push_back({envelope_of(id, text.id), std::move(*sealed)});
+    batch.messages.push_back({envelope_of(id, item.id), std::move(*sealed)});
   }
   group.row.own_key = std::move(group.own.serialize()).release();
   store(id, group, turn);
@@ -315,27 +314,27 @@ void Groups::on_accepted(const Request& request, Turn& turn) {
     if (next.version == group.state.version + 1) adopt(id, group, std::move(next), self(), turn);
     return drop_change(id, group, {}, turn);
   }
-  for (; group.submitted != 0 && !group.texts.empty(); --group.submitted) {
-    const auto& [order, text] = *group.texts.begin();
+  for (; group.submitted != 0 && !group.items.empty(); --group.submitted) {
+    const auto& [order, item] = *group.items.begin();
     turn.put(Space::kMessage, progress_row_key(id, order),
-             encode(Progress{Status::kSent, turn.env.now, {}}));
-    turn.notify(StatusChanged{text.id, id, {}, {}, Status::kSent, {}});
+             encode(Progress{Status::kSent, turn.env.now, {}, {}, {}}));
+    turn.notify(StatusChanged{item.id, id, {}, {}, Status::kSent, {}});
     turn.erase(Space::kChat, row_key('Q', id, order));
-    group.texts.erase(group.texts.begin());
+    group.items.erase(group.items.begin());
     ++group.row.accepted;
   }
   store(id, group, turn);
 }
 
-void Groups::fail_texts(GroupId id, Group& group, std::size_t count, std::string failure,
+void Groups::fail_items(GroupId id, Group& group, std::size_t count, std::string failure,
                         Turn& turn) {
-  for (; count != 0 && !group.texts.empty(); --count) {
-    const auto& [order, text] = *group.texts.begin();
+  for (; count != 0 && !group.items.empty(); --count) {
+    const auto& [order, item] = *group.items.begin();
     turn.put(Space::kMessage, progress_row_key(id, order),
-             encode(Progress{Status::kFailed, turn.env.now, failure}));
-    turn.notify(StatusChanged{text.id, id, {}, {}, Status::kFailed, failure});
+             encode(Progress{Status::kFailed, turn.env.now, failure, {}, {}}));
+    turn.notify(StatusChanged{item.id, id, {}, {}, Status::kFailed, failure});
     turn.erase(Space::kChat, row_key('Q', id, order));
-    group.texts.erase(group.texts.begin());
+    group.items.erase(group.items.begin());
   }
   group.submitted = 0;
 }
@@ -359,7 +358,7 @@ void Groups::on_refused(const Request& request, const proto::ErrorBody& error, T
   } else if (request.kind == proto::Kind::kChangeGroup) {
     drop_change(id, group, error.text.substr(0, 200), turn);
   } else {
-    fail_texts(id, group, group.texts.size(), "the server refused it: " + error.text.substr(0, 200),
+    fail_items(id, group, group.items.size(), "the server refused it: " + error.text.substr(0, 200),
                turn);
   }
 }
@@ -405,7 +404,7 @@ Instant Groups::deadline() const {
 bool Groups::busy() const {
   return std::ranges::any_of(groups_, [](const auto& entry) {
     const Group& group = entry.second;
-    return group.asked || !group.texts.empty() || !group.changes.empty();
+    return group.asked || !group.items.empty() || !group.changes.empty();
   });
 }
 

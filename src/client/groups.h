@@ -32,6 +32,7 @@ class Groups {
     Lookups& lookups;
     Connection& connection;
     RecentContents& recent;
+    Journal& journal;
     Ledger& ledger;
   };
   explicit Groups(Parts parts) : parts_(parts) {}
@@ -42,7 +43,7 @@ class Groups {
   // kNotFound: no such group here. The change is made as soon as the server can be asked.
   Result<void> change(GroupId group, Intent intent, Turn& turn);
   Result<void> rename(GroupId group, std::string_view name, Turn& turn);
-  Result<MessageId> send_text(GroupId group, std::string_view body, Turn& turn);
+  Result<MessageId> send(GroupId group, Text text, Turn& turn);
   std::vector<GroupView> list() const;
 
   // ---- what arrives
@@ -86,14 +87,14 @@ class Groups {
     GroupInfo info;
     std::set<UserId> told;
     std::map<std::uint64_t, Intent> changes;
-    std::map<std::uint64_t, GroupText> texts;
+    std::map<std::uint64_t, Item> items;  // that wait, by order
     std::map<std::uint64_t, proto::Envelope> held;
     std::map<KeyId, KeyRow> keys;
     bool stale = false;  // the server has a newer version
     bool asked = false;  // a request is under way
     Instant not_before;
     std::optional<proto::GroupState> proposed;  // by the change under way
-    std::size_t submitted = 0;  // texts under way
+    std::size_t submitted = 0;  // items under way
   };
 
   UserId self() const { return parts_.registration.profile().user; }
@@ -111,7 +112,7 @@ class Groups {
   GroupKey key_of(GroupId id, const Group& group) const;
   void adopt(GroupId id, Group& group, proto::GroupState next, UserId actor, Turn& turn);
   void refuse(GroupId id, std::string text, Turn& turn);
-  void fail_texts(GroupId id, Group& group, std::size_t count, std::string failure, Turn& turn);
+  void fail_items(GroupId id, Group& group, std::size_t count, std::string failure, Turn& turn);
   Bytes seal_info(const Group& group, const GroupInfo& info, Turn& turn) const;
   void open_info(Group& group) const;
   static void store(GroupId id, const Group& group, Turn& turn);

@@ -18,6 +18,15 @@ Bytes chain_key(GroupId group, UserId user, DeviceId device) {
   return key;
 }
 
+Result<Item> whole_item(ByteView octets, std::uint64_t order) {
+  auto item = decode<Item>(octets);
+  if (item && (!item->whole() || item->is_notice())) {
+    return fail(Code::kCorrupt, "what waits to be sent to a group is not whole");
+  }
+  if (item) item->order = order;
+  return item;
+}
+
 // Whose contents are remembered: those of one member in one group.
 UserId voice(GroupId group, UserId user) {
   const auto digest = crypto::sha256({view_of("godwit group voice"), group.view(), user.view()});
@@ -260,7 +269,7 @@ Result<void> Groups::load(const ports::Row& row) {
       return ordered ? keep(decode<Intent>(row.value), group.changes[get_be64(rest)])
                      : fail(kDamaged);
     case 'Q':
-      return ordered ? keep(decode<GroupText>(row.value), group.texts[get_be64(rest)])
+      return ordered ? keep(whole_item(row.value, get_be64(rest)), group.items[get_be64(rest)])
                      : fail(kDamaged);
     case 'H':
       return ordered ? keep(decode<proto::Envelope>(row.value), group.held[get_be64(rest)])
@@ -291,7 +300,7 @@ void Groups::store_all(ports::Batch& batch) const {
       put(row_key('T', id), encode(ToldRow{{group.told.begin(), group.told.end()}}));
     }
     ordered('C', id, group.changes);
-    ordered('Q', id, group.texts);
+    ordered('Q', id, group.items);
     ordered('H', id, group.held);
     for (const auto& [who, row] : group.keys)
       put(chain_key(id, who.first, who.second), encode(row));

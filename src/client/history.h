@@ -1,9 +1,8 @@
-// History: reads stored messages of a chat, newest or oldest first, a page at a time.
-//
-// Row key in Space::kMessage: chat (17) || order (8, big-endian, the engine's counter) .
-// Reads only; the engine is the one writer.
+// History: reads stored messages, with what was done to them. Reads only; the engine is the one
+// writer (journal.h, rows.h).
 #pragma once
 
+#include <string_view>
 #include <vector>
 
 #include "client/types.h"
@@ -18,5 +17,15 @@ struct Page {
 
 // The last `limit` messages of the chat that lie before the row key `before` (empty: the newest).
 Result<Page> read_history(ports::Store& store, ChatId chat, ByteView before, std::size_t limit);
+// One message. kNotFound: it is not there (any more).
+Result<Message> read_message(ports::Store& store, ChatId chat, std::uint64_t order);
+// Joins to a message what was done to it. Nobody but its writer edits a message, whatever the rows
+// say.
+Result<void> join(ports::Store& store, Message& message);
+// The messages whose id begins with these hexadecimal digits, at least four; at most two. kInvalid:
+// no such digits.
+Result<std::vector<Message>> find_messages(ports::Store& store, std::string_view prefix);
+// Those that were starred, of all chats.
+Result<std::vector<Message>> read_starred(ports::Store& store);
 
 }  // namespace godwit::client

@@ -72,13 +72,10 @@ void Inbox::work(Turn& turn) {
 
 // Receipts, and what is unread.
 void Inbox::tell_arrived(Arrived& arrived, Turn& turn) {
-  for (auto& [place, arrivals] : arrived) {
-    const auto& [chat, user] = place;
-    std::vector<MessageId> ids = std::move(arrivals.repeated);
-    ids.insert(ids.end(), arrivals.ids.begin(), arrivals.ids.end());
-    if (!arrivals.ids.empty()) {
-      parts_.receipts.add_unread(chat, arrivals.first_order, std::move(arrivals.ids), turn);
-    }
+  for (auto& [chat, unread] : arrived.unread) {
+    parts_.chats.add_unread(chat, std::move(unread), turn);
+  }
+  for (auto& [user, ids] : arrived.ids) {
     parts_.outbox.add_receipt(user, Status::kDelivered, std::move(ids), turn);
     answered_.insert(user);
   }
@@ -126,10 +123,13 @@ void Inbox::process(const proto::Envelope& envelope, Arrived& arrived, Turn& tur
   const bool late = seen != DeliveryWindow::Seen::kNew;
   if (content->receipt) {
     if (seen == DeliveryWindow::Seen::kDuplicate) ++parts_.counters.duplicates;
+    if (parts_.settings.hides_reading && content->receipt->status == Status::kRead) {
+      content->receipt->status = Status::kDelivered;
+    }
     parts_.outbox.apply_receipt(*contact, envelope.from_device, *content->receipt, turn);
   } else if (parts_.recent.contains(from, content->id)) {
     ++parts_.counters.duplicates;
-    if (content->text) arrived[{from, from}].repeated.push_back(content->id);
+    if (content->text || content->act) arrived.ids[from].push_back(content->id);
   } else {
     parts_.recent.add(from, content->id);
     take(*contact, envelope, std::move(*content), late, arrived, turn);
@@ -229,27 +229,53 @@ void Inbox::take(ContactRow& contact, const proto::Envelope& envelope, Content c
     return parts_.groups.on_key(from, envelope.from_device, *content.group_key, turn);
   }
   const bool in_group = envelope.type == proto::CiphertextType::kSenderKey;
-  const ChatId chat = in_group ? ChatId(content.group) : ChatId(from);
-  if (!content.text) {
+  if (content.group.is_nil() == in_group || (!content.text && !content.act)) {
     ++parts_.counters.unknown;
     return;
   }
+  const ChatId chat = in_group ? ChatId(content.group) : ChatId(from);
+  arrived.ids[from].push_back(content.id);
+  if (content.text) return take_text(chat, contact, envelope, content, late, arrived, turn);
+  // What is done here after this has a higher revision, unless their clock is quite wrong.
+  const auto latest = static_cast<std::uint64_t>((turn.env.now + days(1)).ms);
+  parts_.ledger.revision =
+      std::max(parts_.ledger.revision, std::min(content.act->revision, latest));
+  turn.ledger = true;
+  if (!parts_.journal.apply(chat, from, content.composed, *content.act, turn)) return;
+  if (content.act->kind == Act::Kind::kDeletion) {
+    std::erase_if(arrived.unread[chat],
+                  [&](const Unread& m) { return m.id == content.act->target; });
+  }
+  turn.notify(MessageChanged{chat, from, contact.contact.phone, std::move(*content.act)});
+}
+
+void Inbox::take_text(ChatId chat, const ContactRow& contact, const proto::Envelope& envelope,
+                      Content& content, bool late, Arrived& arrived, Turn& turn) {
+  const UserId from = envelope.from;
   const std::uint64_t order = parts_.ledger.next_order++;
   turn.ledger = true;
   Message message{.id = content.id,
                   .chat = chat,
-                  .from = from,
                   .phone = contact.contact.phone,
                   .direction = Direction::kIn,
                   .status = Status::kDelivered,
                   .composed = content.composed,
                   .received = envelope.accepted,
                   .text = std::move(content.text->body),
-                  .late = late};
-  turn.put(Space::kMessage, message_row_key(chat, order), encode(message));
-  Arrivals& arrivals = arrived[{chat, from}];
-  if (arrivals.ids.empty()) arrivals.first_order = order;
-  arrivals.ids.push_back(message.id);
+                  .extras = std::move(content.text->extras),
+                  .late = late,
+                  .from = from};
+  parts_.journal.add(message, order, turn);
+  message.order = order;
+  if (message.extras.view_once) message.text.clear();  // seen by opening it, once
+  const Extras& extras = message.extras;
+  if (extras.sets_lifetime) {
+    parts_.chats.set_lifetime(chat, extras.lifetime, message.composed, turn);
+  }
+  if (!message.deleted) {
+    arrived.unread[chat].push_back(
+        {order, message.id, extras.sets_lifetime ? Duration{} : extras.lifetime});
+  }
   turn.notify(MessageReceived{std::move(message)});
 }
 

@@ -32,7 +32,9 @@ class Inbox {
     Keyring& keyring;
     Contacts& contacts;
     Sessions& sessions;
-    Receipts& receipts;
+    Chats& chats;
+    Journal& journal;
+    const SettingsRow& settings;
     Outbox& outbox;
     Lookups& lookups;
     Connection& connection;
@@ -72,13 +74,11 @@ class Inbox {
     bool unanswerable = false;
     UserId user;
   };
-  // What one frame brought from one person.
-  struct Arrivals {
-    std::uint64_t first_order = 0;
-    std::vector<MessageId> ids;
-    std::vector<MessageId> repeated;  // shown before; their sender does not know
+  // What one frame brought.
+  struct Arrived {
+    std::map<UserId, std::vector<MessageId>> ids;  // to be confirmed; also what was shown before
+    std::map<ChatId, std::vector<Unread>> unread;
   };
-  using Arrived = std::map<std::pair<ChatId, UserId>, Arrivals>;
 
   void work(Turn& turn);
   // The directory is being asked about the delivery at the front.
@@ -90,6 +90,8 @@ class Inbox {
   ContactRow* introduce(UserId from, const Content& content, Turn& turn);
   void take(ContactRow& contact, const proto::Envelope& envelope, Content content, bool late,
             Arrived& arrived, Turn& turn);
+  void take_text(ChatId chat, const ContactRow& contact, const proto::Envelope& envelope,
+                 Content& content, bool late, Arrived& arrived, Turn& turn);
 
   Parts parts_;
   std::deque<proto::Delivery> parked_;

@@ -20,25 +20,20 @@ std::uint64_t Outbox::take_order(Turn& turn) {
 
 // The message as the history shows it while it waits.
 void Outbox::record(const Item& item, const ContactRow& contact, Turn& turn) {
-  const Message message{.id = item.id,
-                        .chat = item.to,
-                        .phone = contact.contact.phone,
-                        .direction = Direction::kOut,
-                        .status = Status::kQueued,
-                        .composed = item.composed,
-                        .text = item.text->body};
-  turn.put(Space::kMessage, message_row_key(item.to, item.order), encode(message));
+  Message message = message_of(item);
+  message.chat = item.to;
+  message.phone = contact.contact.phone;
+  journal_.add(message, item.order, turn);
 }
 
-Result<MessageId> Outbox::add_text(std::string_view phone, const ContactRow* contact,
-                                   std::string_view body, Turn& turn) {
-  if (texts_ >= limits::kOutboxMessages || octets_ + body.size() > limits::kOutboxBytes) {
+Result<MessageId> Outbox::add_text(std::string_view phone, const ContactRow* contact, Text text,
+                                   Turn& turn) {
+  Item item{
+      .id = MessageId::random(turn.env.entropy), .composed = turn.env.now, .text = std::move(text)};
+  if (texts_ >= limits::kOutboxMessages || octets_ + item.octets() > limits::kOutboxBytes) {
     return fail(Code::kFull, "too many messages wait to be sent; connect first");
   }
-  Item item{.order = take_order(turn),
-            .id = MessageId::random(turn.env.entropy),
-            .composed = turn.env.now,
-            .text = Text{std::string(body)}};
+  item.order = take_order(turn);
   const MessageId id = item.id;
   if (contact) {
     item.to = contact->contact.user;
@@ -49,6 +44,20 @@ Result<MessageId> Outbox::add_text(std::string_view phone, const ContactRow* con
   turn.put(Space::kOutbox, key_of(item), encode(item));
   load(std::move(item));
   return id;
+}
+
+Result<void> Outbox::add_act(UserId to, const Act& act, Turn& turn) {
+  if (texts_ >= limits::kOutboxMessages || octets_ + act.text.size() > limits::kOutboxBytes) {
+    return fail(Code::kFull, "too many messages wait to be sent; connect first");
+  }
+  Item item{.order = take_order(turn),
+            .id = MessageId::random(turn.env.entropy),
+            .to = to,
+            .composed = turn.env.now,
+            .act = act};
+  turn.put(Space::kOutbox, key_of(item), encode(item));
+  load(std::move(item));
+  return {};
 }
 
 void Outbox::add_receipt(UserId to, Status status, std::vector<MessageId> ids, Turn& turn) {
@@ -102,9 +111,9 @@ void Outbox::fail_unresolved(const std::string& phone, Turn& turn) {
 
 void Outbox::drop(const Item& item, Turn& turn) {
   turn.erase(Space::kOutbox, key_of(item));
-  if (!item.text) return;
+  if (item.is_notice()) return;
   --texts_;
-  octets_ -= item.text->body.size();
+  octets_ -= item.octets();
 }
 
 const Outbox::Queue& Outbox::queue(UserId user) const {
@@ -132,7 +141,14 @@ void Outbox::accept(UserId user, std::size_t count, const Sent& how, Turn& turn)
   const ContactRow* contact = contacts_.find(user);
   CHECK(contact && count <= items.size());
   for (std::size_t i = 0; i < count; ++i) {
-    if (items[i].text) receipts_.await(items[i], *contact, turn);
+    if (const auto& text = items[i].text; text) {
+      const Item& item = items[i];
+      receipts_.await(item, *contact, turn);
+      if (!text->extras.sets_lifetime) {
+        journal_.start_lifetime(user, item.order, item.id, text->extras.lifetime, turn);
+      }
+      if (journal_.deleted(user, item.id)) continue;
+    }
     if (items[i].seen >= Status::kDelivered) continue;  // confirmed already
     Sent sent = how;
     sent.item = items[i];
@@ -167,7 +183,7 @@ void Outbox::apply_receipt(const ContactRow& from, DeviceId device, const Receip
     const std::size_t first = std::min(found->second.size(), limits::kMaxBatchMessages);
     for (std::size_t i = 0; i < first; ++i) {
       Item& item = found->second[i];
-      if (item.id != id || !item.text || item.seen >= receipt.status) continue;
+      if (item.id != id || item.is_notice() || item.seen >= receipt.status) continue;
       item.seen = receipt.status;
       turn.put(Space::kOutbox, key_of(item), encode(item));
     }
@@ -187,9 +203,9 @@ std::vector<std::string> Outbox::unresolved() const {
 }
 
 void Outbox::load(Item item) {
-  if (item.text) {
+  if (!item.is_notice()) {
     ++texts_;
-    octets_ += item.text->body.size();
+    octets_ += item.octets();
   }
   Queue& queue = item.to.is_nil() ? unresolved_[item.phone] : queues_[item.to];
   queue.push_back(std::move(item));

@@ -9,6 +9,7 @@
 
 #include <deque>
 
+#include "client/journal.h"
 #include "client/receipts.h"
 #include "client/sent_log.h"
 
@@ -18,13 +19,15 @@ class Outbox {
  public:
   using Queue = std::deque<Item>;
 
-  Outbox(Contacts& contacts, Receipts& receipts, SentLog& sent, Ledger& ledger)
-      : contacts_(contacts), receipts_(receipts), sent_(sent), ledger_(ledger) {}
+  Outbox(Contacts& contacts, Receipts& receipts, SentLog& sent, Journal& journal, Ledger& ledger)
+      : contacts_(contacts), receipts_(receipts), sent_(sent), journal_(journal), ledger_(ledger) {}
 
   // Queues a text; `contact` is null while the number is not known to belong to anybody.
   // kFull: limits::kOutboxMessages or kOutboxBytes are queued.
-  Result<MessageId> add_text(std::string_view phone, const ContactRow* contact,
-                             std::string_view body, Turn& turn);
+  Result<MessageId> add_text(std::string_view phone, const ContactRow* contact, Text text,
+                             Turn& turn);
+  // Queues what somebody did to a message of the chat with them. kFull: as above.
+  Result<void> add_act(UserId to, const Act& act, Turn& turn);
   // Queues a receipt. Dropped when too many wait for this person already: receipts are a courtesy.
   void add_receipt(UserId to, Status status, std::vector<MessageId> ids, Turn& turn);
 
@@ -63,11 +66,12 @@ class Outbox {
   Contacts& contacts_;
   Receipts& receipts_;
   SentLog& sent_;
+  Journal& journal_;
   Ledger& ledger_;
   std::map<UserId, Queue> queues_;  // never an empty queue
   std::map<std::string, Queue> unresolved_;  // by number
-  std::size_t texts_ = 0;
-  std::size_t octets_ = 0;  // of texts
+  std::size_t texts_ = 0;  // and what was done to some
+  std::size_t octets_ = 0;  // of these
 };
 
 }  // namespace godwit::client

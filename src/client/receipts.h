@@ -1,7 +1,7 @@
-// Receipts: how far own messages came (sent, delivered, read), and which received ones are unread.
+// Receipts: how far own messages came (sent, delivered, read), and when.
 //
-// Statuses only move forward. Remembers at most limits::kAwaitedReceipts own messages and
-// limits::kUnreadPerChat received ones per chat; the oldest are let go.
+// Statuses only move forward. Remembers at most limits::kAwaitedReceipts own messages; the
+// oldest are let go.
 #pragma once
 
 #include <map>
@@ -19,25 +19,15 @@ class Receipts {
                       Turn& turn);
   // A receipt of `from` came. Nothing happens unless it moves an own message to `from` forward.
   void apply(const ContactRow& from, MessageId id, Status status, Turn& turn);
+  void forget(std::uint64_t order, Turn& turn);
   bool awaits(MessageId id) const { return by_id_.contains(id); }
 
-  void add_unread(ChatId chat, std::uint64_t order, std::vector<MessageId> ids, Turn& turn);
-  // The unread ids of a chat, oldest first; they are no longer unread.
-  std::vector<MessageId> take_unread(ChatId chat, Turn& turn);
-
   void load(std::uint64_t order, const Awaited& awaited);
-  void load(ChatId chat, std::uint64_t order, UnreadRow row);
   void store_all(ports::Batch& batch) const;
 
  private:
-  struct Unread {
-    std::map<std::uint64_t, UnreadRow> batches;  // by the order of their first message
-    std::size_t ids = 0;
-  };
-
   std::map<std::uint64_t, Awaited> awaited_;  // by order of composing
   std::map<MessageId, std::uint64_t> by_id_;
-  std::map<ChatId, Unread> unread_;
 };
 
 }  // namespace godwit::client

@@ -3,11 +3,17 @@
 //
 //   kProfile  'P' ProfileRow · 'I' own identity · 'K' KeyCounters · 'L' Ledger
 //             'S' id SignedPrekeyRow · 'O' id one-time prekey · 'Q' id one-time Kyber prekey
-//             'U' a KyberUse of a last-resort prekey
+//             'X' SettingsRow · 'U' a KyberUse of a last-resort prekey
 //   kContact  'C' user ContactRow · 'U' chat order UnreadRow · 'T' user chunk recent contents
 //   kSession  user device -> e2e::Session
+//             'M' chat ChatRow · 'B' name BroadcastList · 'W' order WaitingAct
 //   kOutbox   'Q' order Item · 'A' order Awaited · 'R' order Sent · 'H' user order RetryRequest
+//             'M' order Target · 'F' time order Fading
 //   kMessage  chat order Message · chat order 's' Progress (what changed since it was written)
+//             0xFF id chat order: finds a message by its id
+//   kAct      chat id 'r' who revision emoji · 'v' who revision choices · 'e' who Act
+//             'o' who: opened · 's': starred   (by the message's id; the last revision counts)
+//   kSearch   chat order folded text
 #pragma once
 
 #include "client/content.h"
@@ -68,9 +74,11 @@ struct SignedPrekeyRow {
 struct Ledger {
   Sequence cursor;               // the last delivery that was processed
   std::uint64_t next_order = 1;  // of items and messages: never used twice
+  std::uint64_t revision = 0;    // of the last act
   static void fields(auto& m, auto& field) {
     field(1, m.cursor);
     field(2, m.next_order);
+    field(3, m.revision);
   }
 };
 
@@ -91,10 +99,109 @@ struct ContactRow {
   }
 };
 
-// Messages of one delivery batch that nobody has read.
+// A received message that was not read yet.
+struct Unread {
+  std::uint64_t order = 0;
+  MessageId id;
+  Duration lifetime;  // from when it is read
+  static void fields(auto& m, auto& field) {
+    field(1, m.order);
+    field(2, m.id);
+    field(3, m.lifetime);
+  }
+};
+// Those of one delivery batch.
 struct UnreadRow {
-  std::vector<MessageId> ids;
-  static void fields(auto& m, auto& field) { field(1, m.ids, limits::kDeliverWindow); }
+  std::vector<Unread> messages;  // by order
+  static void fields(auto& m, auto& field) { field(1, m.messages, limits::kDeliverWindow); }
+};
+
+// What this account has settled about one chat.
+struct ChatRow {
+  bool archived = false;
+  Instant muted_until;
+  std::string draft;
+  Duration lifetime;               // of what is sent from now on
+  std::uint64_t lifetime_set = 0;  // when, by the clock of who set it
+  struct Pin {
+    MessageId id;
+    std::uint64_t revision = 0;
+    bool on = false;
+    static void fields(auto& m, auto& field) {
+      field(1, m.id);
+      field(2, m.revision);
+      field(3, m.on);
+    }
+  };
+  std::vector<Pin> pins;        // by revision; also the last ones that were taken off
+  std::uint64_t read_up_to = 0;  // the order of the last message that was read; only grows
+  static void fields(auto& m, auto& field) {
+    field(1, m.archived);
+    field(2, m.muted_until);
+    field(3, m.draft, limits::kMaxText);
+    field(4, m.lifetime);
+    field(5, m.lifetime_set);
+    field(6, m.pins, 4 * limits::kPins);
+    field(7, m.read_up_to);
+  }
+};
+
+// A message that its writer may still change: who wrote it, and where it lies.
+struct Target {
+  std::uint64_t order = 0;  // in the key
+  MessageId id;
+  ChatId chat;
+  UserId from;  // nil: this account
+  Instant composed;
+  std::uint64_t edited = 0;  // the revision of the last edit
+  bool deleted = false;
+  static void fields(auto& m, auto& field) {
+    field(1, m.id);
+    field(2, m.chat);
+    field(3, m.from);
+    field(4, m.composed);
+    field(5, m.edited);
+    field(6, m.deleted);
+  }
+};
+
+// An edit or deletion that came before its message.
+struct WaitingAct {
+  ChatId chat;
+  UserId from;
+  Instant composed;
+  Act act;
+  static void fields(auto& m, auto& field) {
+    field(1, m.chat);
+    field(2, m.from);
+    field(3, m.composed);
+    field(4, m.act);
+  }
+};
+
+// A message that disappears.
+struct Fading {
+  ChatId chat;
+  MessageId id;
+  static void fields(auto& m, auto& field) {
+    field(1, m.chat);
+    field(2, m.id);
+  }
+};
+
+// What this account has settled about itself.
+struct SettingsRow {
+  bool hides_reading = false;  // no read receipts, neither sent nor shown
+  static void fields(auto& m, auto& field) { field(1, m.hides_reading); }
+};
+
+struct BroadcastList {
+  std::string name;
+  std::vector<std::string> numbers;
+  static void fields(auto& m, auto& field) {
+    field(1, m.name, limits::kMaxName);
+    field(2, m.numbers, limits::kBroadcastNumbers);
+  }
 };
 
 // A content that waits for the server to take it. Plaintext: a retry encrypts anew.
@@ -106,8 +213,14 @@ struct Item {
   Instant composed;
   std::optional<Text> text;
   std::optional<Receipt> receipt;
+  std::optional<Act> act;
   std::optional<GroupKey> group_key;
   Status seen{};  // a receipt overtook the server's answer
+  // Exactly one thing is said.
+  bool whole() const {
+    return text.has_value() + receipt.has_value() + act.has_value() + group_key.has_value() == 1;
+  }
+  std::size_t octets() const;  // about, and not less than encoded
   static void fields(auto& m, auto& field) {
     field(1, m.id);
     field(2, m.to);
@@ -116,11 +229,15 @@ struct Item {
     field(5, m.text);
     field(6, m.receipt);
     field(7, m.seen);
+    field(8, m.act);
     field(40, m.group_key);
   }
   // Said by the device, not by its owner: nobody confirms it.
   bool is_notice() const { return receipt || group_key; }
 };
+
+// A text as the history shows it while it waits; in no chat yet.
+Message message_of(const Item& item);
 
 // A content that the server has taken, until it is confirmed (sent_log.h).
 struct Sent {
@@ -163,11 +280,13 @@ struct Awaited {
   ChatId chat;
   Status status{};
   Instant accepted;
+  Instant delivered;
   static void fields(auto& m, auto& field) {
     field(1, m.id);
     field(2, m.chat);
     field(3, m.status);
     field(4, m.accepted);
+    field(5, m.delivered);
   }
 };
 
@@ -176,10 +295,13 @@ struct Progress {
   Status status{};
   Instant received;
   std::string failure;
+  Instant delivered, read;
   static void fields(auto& m, auto& field) {
     field(1, m.status);
     field(2, m.received);
     field(3, m.failure, 256);
+    field(4, m.delivered);
+    field(5, m.read);
   }
 };
 
@@ -196,6 +318,15 @@ Bytes row_key(char tag, ChatId chat, std::uint64_t order);
 Bytes session_row_key(SessionKey key);
 Bytes message_row_key(ChatId chat, std::uint64_t order);
 Bytes progress_row_key(ChatId chat, std::uint64_t order);
+Bytes list_row_key(std::string_view name);
+Bytes id_row_key(MessageId id, ChatId chat);
+// What was done to a message: all of it begins with this.
+Bytes act_prefix(ChatId chat, MessageId id);
+Bytes act_row_key(ChatId chat, MessageId id, char what);
+Bytes act_row_key(ChatId chat, MessageId id, char what, UserId who);
+// The key after all that begin with `prefix`.
+Bytes after_prefix(Bytes prefix);
+inline constexpr std::uint8_t kIdTag = 0xFF;
 
 inline constexpr std::size_t kMessageKey =
     kChatKey + 8;  // octets of a message's key; Progress has one more

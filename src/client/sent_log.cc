@@ -10,10 +10,7 @@ namespace {
 
 using ports::Space;
 
-std::size_t size_of(const Item& item) {
-  if (item.group_key) return kMaxDistribution;
-  return item.text ? item.text->body.size() : item.receipt->ids.size() * sizeof(MessageId);
-}
+std::size_t size_of(const Item& item) { return item.octets(); }
 
 }  // namespace
 
@@ -75,7 +72,7 @@ void SentLog::confirm(UserId from, DeviceId device, MessageId id, Turn& turn) {
   if (found == by_id_.end()) return;
   const std::uint64_t order = found->second;
   Sent& sent = entries_.at(order);
-  if (sent.item.to != from || !sent.item.text) return;
+  if (sent.item.to != from || sent.item.receipt) return;
   const auto number = sent.number;
   const auto stream = sent.stream;
   std::erase_if(sent.devices, [&](const auto& state) { return state.device == device; });
@@ -128,7 +125,7 @@ std::vector<std::uint64_t> SentLog::overdue(UserId user, Instant now) const {
   if (of_user == by_user_.end()) return out;
   for (const std::uint64_t order : of_user->second) {
     const Sent& sent = entries_.at(order);
-    if (!sent.item.text || sent.due || sent.repeats >= limits::kRepeats) continue;
+    if (sent.item.receipt || sent.due || sent.repeats >= limits::kRepeats) continue;
     const Duration grace{limits::kReceiptGrace.ms << (2 * sent.repeats)};
     const bool clock_was_set_back = sent.accepted > now + limits::kReceiptGrace;
     if (sent.accepted + grace <= now || clock_was_set_back) out.push_back(order);
@@ -200,8 +197,8 @@ void SentLog::keep_only(UserId user, ByteView identity, Turn& turn) {
 }
 
 Result<void> SentLog::load(Sent sent) {
-  if (sent.item.to.is_nil() || sent.item.text.has_value() == sent.item.is_notice() ||
-      entries_.contains(sent.item.order) || by_id_.contains(sent.item.id)) {
+  if (sent.item.to.is_nil() || !sent.item.whole() || entries_.contains(sent.item.order) ||
+      by_id_.contains(sent.item.id)) {
     return fail(Code::kCorrupt, "a sent content is not whole");
   }
   keep(std::move(sent));

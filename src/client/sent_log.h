@@ -50,6 +50,10 @@ class SentLog {
   void on_repeated(std::uint64_t order, const std::vector<proto::DeviceState>& devices, Turn& turn);
   void forget(std::uint64_t order, Turn& turn);
   void forget(UserId user, Turn& turn);
+  // Nothing of it may stay.
+  void forget_if_there(std::uint64_t order, Turn& turn) {
+    if (entries_.contains(order)) forget(order, turn);
+  }
   // Forgets what was encrypted for another identity of `user` than this.
   void keep_only(UserId user, ByteView identity, Turn& turn);
 

@@ -26,6 +26,9 @@ struct Turn {
     batch.put(space, std::move(key), std::move(value));
   }
   void erase(ports::Space space, Bytes key) { batch.erase(space, std::move(key)); }
+  void erase_range(ports::Space space, Bytes first, Bytes end) {
+    batch.erase_range(space, std::move(first), std::move(end));
+  }
   void notify(Event event) { after.emplace_back(Notify{std::move(event)}); }
 };
 

@@ -1,6 +1,7 @@
 // The client's nouns as programs and people see them: profiles, contacts, messages, events.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -80,19 +81,134 @@ enum class Status : std::uint8_t {
 };
 std::string_view status_name(Status status);  // "queued" "sent" "delivered" "read" "failed"
 
-// A message of the history, as stored.
+// ---- what a message may carry besides its text
+
+struct Quote {
+  MessageId id;
+  std::string snippet;  // of the quoted text, as the one who answers saw it
+  static void fields(auto& m, auto& field) {
+    field(1, m.id);
+    field(2, m.snippet, limits::kMaxSnippet);
+  }
+};
+// Made by the sender: a receiver fetches nothing.
+struct Preview {
+  std::string url, title, description;
+  static void fields(auto& m, auto& field) {
+    field(1, m.url, limits::kMaxUrl);
+    field(2, m.title, limits::kMaxSnippet);
+    field(3, m.description, limits::kMaxSnippet);
+  }
+};
+struct Poll {
+  std::vector<std::string> options;
+  bool multiple = false;
+  static void fields(auto& m, auto& field) {
+    field(1, m.options, limits::kPollOptions);
+    field(2, m.multiple);
+  }
+};
+struct Card {
+  std::string name, phone;
+  static void fields(auto& m, auto& field) {
+    field(1, m.name, limits::kMaxName);
+    field(2, m.phone, 16);
+  }
+};
+struct Place {
+  std::int64_t latitude = 0, longitude = 0;  // 10^-7 degrees
+  std::string name;
+  static void fields(auto& m, auto& field) {
+    field(1, m.latitude);
+    field(2, m.longitude);
+    field(3, m.name, limits::kMaxName);
+  }
+};
+struct Extras {
+  std::optional<Quote> quote;
+  std::vector<std::string> mentions;  // numbers
+  std::uint32_t forwards = 0;         // how often it was passed on
+  std::optional<Preview> preview;
+  std::optional<Poll> poll;  // the text is its question
+  std::optional<Card> card;
+  std::optional<Place> place;
+  Duration lifetime;           // it disappears so long after it was sent or read; 0: it stays
+  bool sets_lifetime = false;  // it says that the chat's messages have this lifetime from now on
+  bool view_once = false;
+  static void fields(auto& m, auto& field) {
+    field(1, m.quote);
+    field(2, m.mentions, limits::kMentions);
+    field(3, m.forwards);
+    field(4, m.preview);
+    field(5, m.poll);
+    field(6, m.card);
+    field(7, m.place);
+    field(8, m.lifetime);
+    field(9, m.sets_lifetime);
+    field(10, m.view_once);
+  }
+};
+
+// What changes a message that is there already.
+struct Act {
+  enum class Kind : std::uint8_t {
+    kReaction = 1,  // text: the emoji, empty takes it back
+    kEdit = 2,      // text: the new one
+    kDeletion = 3,  // for everyone
+    kVote = 4,      // choices: which options, counted from 0
+    kPin = 5,       // on
+    kOpened = 6,    // a view-once message was looked at
+  };
+  Kind kind{};
+  MessageId target;
+  // The composer's clock in milliseconds, but never the same or less than before: the later of two
+  // acts of one person is the one with the higher revision, in whatever order they come.
+  std::uint64_t revision = 0;
+  std::string text;
+  Bytes choices;
+  bool on = false;
+  static void fields(auto& m, auto& field) {
+    field(1, m.kind);
+    field(2, m.target);
+    field(3, m.revision);
+    field(4, m.text, limits::kMaxText);
+    field(5, m.choices, limits::kPollOptions);
+    field(6, m.on);
+  }
+};
+
+struct Reaction {
+  UserId from;  // nil: this account
+  std::string emoji;
+};
+struct Vote {
+  UserId from;
+  Bytes choices;
+};
+
+// A message of the history, as stored; what is below `from` is joined by the reader.
 struct Message {
   MessageId id;
   ChatId chat;
-  UserId from;        // who wrote it; nil: this account
   std::string phone;  // of the other person; in a group, of the writer
   Direction direction = Direction::kIn;
   Status status = Status::kQueued;
-  Instant composed;   // the sender's clock
-  Instant received;   // the server's clock (in) or when it was accepted (out)
+  Instant composed;  // the sender's clock
+  Instant received;  // the server's clock (in) or when it was accepted (out)
   std::string text;
   std::string failure;
+  Extras extras;
+  bool deleted = false;  // for everyone: nothing of it is left
+  bool opened = false;  // view once, and it was
   bool late = false;  // in: newer ones of its sender came before; shown where it arrived
+  UserId from;  // who wrote it; nil: this account
+  // Joined by the reader (history.h), not stored with it.
+  std::uint64_t order = 0;
+  bool edited = false;
+  bool starred = false;
+  Instant sent, delivered, read;  // own ones; 0: not yet
+  std::vector<Reaction> reactions;
+  std::vector<Vote> votes;
   static void fields(auto& m, auto& field) {
     field(1, m.id);
     field(2, m.chat);
@@ -105,6 +221,9 @@ struct Message {
     field(9, m.failure, 256);
     field(10, m.late);
     field(11, m.from);
+    field(12, m.extras);
+    field(13, m.deleted);
+    field(14, m.opened);
   }
 };
 
@@ -122,6 +241,18 @@ struct EngineCounters {
 
 struct MessageReceived {
   Message message;
+};
+// Something was done to a message: a reaction, an edit, a deletion. Also when I did it.
+struct MessageChanged {
+  ChatId chat;
+  UserId from;  // who did it; nil: this account
+  std::string phone;
+  Act act;
+};
+// Its time was over, or it was deleted here: nothing of it is left.
+struct MessageErased {
+  ChatId chat;
+  MessageId id;
 };
 // One of my messages advanced: accepted by the server, or a receipt of `from` came.
 struct StatusChanged {
@@ -190,8 +321,8 @@ struct ConnectionChanged {
   bool online = false;
   std::string reason;  // why it went, in words; empty when online
 };
-using Event =
-    std::variant<MessageReceived, StatusChanged, CodeRequested, Registered, Failed, IdentityChanged,
-                 TypingChanged, ConnectionChanged, GroupChanged, GroupChangeDone, GroupRefused>;
+using Event = std::variant<MessageReceived, MessageChanged, MessageErased, StatusChanged,
+                           CodeRequested, Registered, Failed, IdentityChanged, TypingChanged,
+                           ConnectionChanged, GroupChanged, GroupChangeDone, GroupRefused>;
 
 }  // namespace godwit::client

@@ -31,6 +31,10 @@ class FaultyStore final : public Store {
 
   Result<void> write(std::span<const Batch> batches, Durability durability) override;
   Result<std::vector<Row>> scan(const Scan& scan) override { return live_.scan(scan); }
+  Result<std::vector<Row>> match(ByteView partition, std::span<const std::string> words,
+                                 std::size_t limit) override {
+    return live_.match(partition, words, limit);
+  }
   Result<void> expire(Instant now) override;
   Result<std::uint64_t> count(Space space) override { return live_.count(space); }
   void set_now(Instant now) override {

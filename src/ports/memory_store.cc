@@ -1,5 +1,6 @@
 #include "ports/memory_store.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace godwit::ports {
@@ -63,6 +64,21 @@ std::vector<Row> MemoryStore::partitions(const Scan& scan) const {
     if (!scan.end.empty() && partition >= scan.end) break;
     const bool seen = !found.empty() && found.back().key == partition;
     if (!seen && at->second.expires > now_) found.push_back({partition, {}});
+  }
+  return found;
+}
+
+Result<std::vector<Row>> MemoryStore::match(ByteView partition, std::span<const std::string> words,
+                                            std::size_t limit) {
+  std::vector<Row> found;
+  if (words.empty()) return found;
+  auto [from, to] = range(Space::kSearch, to_bytes(partition), {}, {});
+  while (from != to && found.size() < limit) {
+    --to;
+    const std::string text = ' ' + to_string(to->second.octets);
+    const bool all = std::ranges::all_of(
+        words, [&](const std::string& word) { return text.find(' ' + word) != std::string::npos; });
+    if (all) found.push_back({to->first.key, to->second.octets, to->second.expires});
   }
   return found;
 }

@@ -18,6 +18,8 @@ class MemoryStore final : public Store {
  public:
   Result<void> write(std::span<const Batch> batches, Durability durability) override;
   Result<std::vector<Row>> scan(const Scan& scan) override;
+  Result<std::vector<Row>> match(ByteView partition, std::span<const std::string> words,
+                                 std::size_t limit) override;
   Result<void> expire(Instant now) override;
   Result<std::uint64_t> count(Space space) override;
   void set_now(Instant now) override { now_ = now; }

@@ -1,6 +1,7 @@
 #include "ports/memory_store.h"
 
 #include "ports/faulty_store.h"
+#include "ports/search_conformance.h"
 #include "ports/store_conformance.h"
 
 namespace godwit::ports {
@@ -48,6 +49,11 @@ TEST(FaultyStore, ACrashLosesWhatWasNotSynced) {
   store.crash(1);
   EXPECT_EQ(*store.count(Space::kQueue), 3U);
   EXPECT_TRUE(store.get(view_of("p"), Space::kQueue, view_of("c")));
+}
+
+TEST(MemoryStore, FindsWords) {
+  MemoryStore store;
+  expect_search_works(store);
 }
 
 TEST(FaultyStore, AFullDiskTakesNothing) {

@@ -20,6 +20,8 @@ std::string_view space_name(Space space) {
     case Space::kMessage: return "message";
     case Space::kSetting: return "setting";
     case Space::kChat: return "chat";
+    case Space::kAct: return "act";
+    case Space::kSearch: return "search";
   }
   return "unknown";
 }

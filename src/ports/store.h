@@ -19,6 +19,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -46,13 +47,16 @@ enum class Space : std::uint8_t {
   kMessage = 20,  // history
   kSetting = 21,
   kChat = 22,  // groups as this device knows them
+  kAct = 24,     // what was done to messages
+  kSearch = 25,  // words of messages, to be found by match()
 };
 inline constexpr Space kServerSpaces[] = {Space::kMeta,   Space::kDirectory, Space::kAccount,
                                           Space::kPrekey, Space::kQueue,     Space::kGroup,
                                           Space::kFanout};
 inline constexpr Space kClientSpaces[] = {Space::kMeta,    Space::kProfile, Space::kContact,
                                           Space::kSession, Space::kOutbox,  Space::kMessage,
-                                          Space::kSetting, Space::kChat};
+                                          Space::kSetting, Space::kChat,    Space::kAct,
+                                          Space::kSearch};
 std::string_view space_name(Space space);  // lower case, stable: names a column family or table
 
 struct Row {
@@ -121,6 +125,16 @@ class Store {
   // disk is full. kIo: any other refusal. kCorrupt: stored data does not verify.
   virtual Result<void> write(std::span<const Batch> batches, Durability durability) = 0;
   virtual Result<std::vector<Row>> scan(const Scan& scan) = 0;
+
+  // Rows of Space::kSearch that hold, for each of `words`, a word that begins with it; the highest
+  // keys first. Their keys begin with eight octets that are theirs alone, their values are words of
+  // a-z, 0-9 and octets above 127, separated by spaces, and they do not expire. kUnsupported: a
+  // server's store.
+  // (Written here, for pure folders and adapters differ in what they know of a type at run time.)
+  virtual Result<std::vector<Row>> match(ByteView, std::span<const std::string> /*words*/,
+                                         std::size_t /*limit*/) {
+    return fail(Code::kUnsupported, "this store does not search");
+  }
 
   // Removes expired rows and reclaims space; `now` decides. Reads hide them before.
   virtual Result<void> expire(Instant now) = 0;

@@ -34,6 +34,8 @@ Result<std::unique_ptr<ClientRuntime>> ClientRuntime::open(io::Loop& loop, ports
   std::unique_ptr<ClientRuntime> runtime(new ClientRuntime(loop, store, entropy, listener));
   GODWIT_TRY(runtime->load_own_rows());
   GODWIT_TRY(runtime->load_engine());
+  runtime->expire();
+  if (!runtime->effects_.empty()) runtime->perform(std::exchange(runtime->effects_, {}));
   return runtime;
 }
 
@@ -157,6 +159,7 @@ void ClientRuntime::on_turn_end() {
     Env env{loop_.now(), entropy_};
     engine_->on_tick(env, effects_);
   }
+  expire();
   for (int round = 0; round < kRounds && !effects_.empty() && !lost_; ++round) {
     perform(std::exchange(effects_, {}));
   }
@@ -164,6 +167,13 @@ void ClientRuntime::on_turn_end() {
   if (!effects_.empty()) wake();
   link_.flush();
   arm_timer();
+}
+
+// Messages disappear on time, online or not.
+void ClientRuntime::expire() {
+  if (loop_.now() < not_before_ || loop_.now() < engine_->expiry()) return;
+  Env env{loop_.now(), entropy_};
+  engine_->expire(env, effects_);
 }
 
 void ClientRuntime::perform(client::Effects effects) {
@@ -216,8 +226,9 @@ void ClientRuntime::recover(Error error) {
 
 void ClientRuntime::arm_timer() {
   if (timer_ != 0) loop_.cancel(std::exchange(timer_, 0));
-  if (!online_wanted_ || engine_->deadline() == kNever) return;
-  const Instant due = std::max(engine_->deadline(), not_before_);
+  const Instant next = online_wanted_ ? engine_->deadline() : engine_->expiry();
+  if (next == kNever) return;
+  const Instant due = std::max(next, not_before_);
   const std::int64_t wait = std::clamp<std::int64_t>(due.ms - loop_.now().ms, 1, 3'600'000);
   timer_ = loop_.after({wait}, [this] { timer_ = 0; });
 }

@@ -78,6 +78,7 @@ class ClientRuntime final : private io::Source, private ServerLink::Owner {
   Result<void> load_engine();
   Result<void> load_own_rows();
   Result<void> write_own_row(std::string_view key, Bytes value);
+  void expire();
   void perform(client::Effects effects);
   void perform_one(client::Effect& effect);
   void recover(Error error);

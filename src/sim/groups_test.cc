@@ -110,7 +110,7 @@ class GroupsTest : public testing::Test {
   }
   Result<MessageId> say(Phone& by, GroupId id, const std::string& text) {
     return run(by, [&](Engine& e, Env& at, client::Effects& out) {
-      return e.send_to_group(id, text, at, out);
+      return e.send(id, {.body = text}, {}, at, out);
     });
   }
   // What a person was shown of a group, in order.

@@ -38,6 +38,12 @@ Statement& Statement::bind(ByteView octets) {
   return *this;
 }
 
+Statement& Statement::bind_text(ByteView utf8) {
+  failed_ |= sqlite3_bind_text64(statement_, ++bound_, reinterpret_cast<const char*>(utf8.data()),
+                                 utf8.size(), SQLITE_STATIC, SQLITE_UTF8) != SQLITE_OK;
+  return *this;
+}
+
 Statement& Statement::bind(std::int64_t integer) {
   failed_ |= sqlite3_bind_int64(statement_, ++bound_, integer) != SQLITE_OK;
   return *this;

@@ -24,6 +24,7 @@ class Statement {
 
   // Bound octets are borrowed until reset().
   Statement& bind(ByteView octets);
+  Statement& bind_text(ByteView utf8);  // borrowed, too
   Statement& bind(std::int64_t integer);
   Statement& bind_null();
 

@@ -38,6 +38,10 @@ enum class Query : std::uint8_t {
   kExpire,
   kCount,
   kPartitions,
+  kIndex,  // of the words: kSearch only
+  kForget,
+  kForgetRange,
+  kMatch,
 };
 
 std::string sql_of(Query query, Space space) {
@@ -61,8 +65,18 @@ std::string sql_of(Query query, Space space) {
       return "SELECT DISTINCT partition, x'', NULL FROM " + table +
              " WHERE (expires IS NULL OR expires > ?) AND partition >= ?"
              " AND (? OR partition < ?) ORDER BY partition LIMIT ?";
+    case Query::kIndex: return "INSERT INTO words(rowid, text) VALUES (?, ?)";
+    case Query::kForget: return "DELETE FROM words WHERE rowid = ?";
+    case Query::kForgetRange: return "DELETE FROM words WHERE rowid >= ? AND rowid < ?";
+    case Query::kMatch:
+      return "SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid DESC LIMIT ?";
   }
   return {};
+}
+
+// The number that a row of kSearch has in the index: how its key begins.
+std::int64_t number_of(ByteView key) {
+  return key.size() < 8 ? 0 : static_cast<std::int64_t>(get_be64(key.first(8)) & INT64_MAX);
 }
 
 class SqliteStore final : public ports::Store {
@@ -72,6 +86,8 @@ class SqliteStore final : public ports::Store {
 
   Result<void> write(std::span<const Batch> batches, Durability durability) override;
   Result<std::vector<Row>> scan(const Scan& scan) override;
+  Result<std::vector<Row>> match(ByteView partition, std::span<const std::string> words,
+                                 std::size_t limit) override;
   Result<void> expire(Instant now) override;
   Result<std::uint64_t> count(Space space) override;
   void set_now(Instant now) override { now_ = now.ms; }
@@ -81,6 +97,7 @@ class SqliteStore final : public ports::Store {
   Statement& statement(Query query, Space space);
   bool set_durability(Durability durability);
   bool apply(const Bytes& partition, const Mutation& mutation);
+  bool index(const Mutation& mutation);
   // Runs `work` as one transaction; undoes it when it fails.
   template <typename Work>
   Result<void> transaction(Work work);
@@ -115,8 +132,21 @@ bool SqliteStore::set_durability(Durability durability) {
                                         : "PRAGMA synchronous = NORMAL");
 }
 
+// Keeps the index of words beside the rows of kSearch. What is taken out of it is overwritten.
+bool SqliteStore::index(const Mutation& mutation) {
+  const std::int64_t number = number_of(mutation.row.key);
+  if (mutation.kind == Mutation::Kind::kEraseRange) {
+    const std::int64_t end = mutation.key_end.empty() ? INT64_MAX : number_of(mutation.key_end);
+    return statement(Query::kForgetRange, Space::kSearch).bind(number).bind(end).run();
+  }
+  if (!statement(Query::kForget, Space::kSearch).bind(number).run()) return false;
+  if (mutation.kind == Mutation::Kind::kErase) return true;
+  return statement(Query::kIndex, Space::kSearch).bind(number).bind_text(mutation.row.value).run();
+}
+
 bool SqliteStore::apply(const Bytes& partition, const Mutation& mutation) {
   const Row& row = mutation.row;
+  if (mutation.space == Space::kSearch && !index(mutation)) return false;
   switch (mutation.kind) {
     case Mutation::Kind::kPut: {
       Statement& put = statement(Query::kPut, mutation.space);
@@ -199,6 +229,38 @@ Result<std::vector<Row>> SqliteStore::scan(const Scan& scan) {
   return found;
 }
 
+Result<std::vector<Row>> SqliteStore::match(ByteView partition, std::span<const std::string> words,
+                                            std::size_t limit) {
+  std::string query;
+  for (const std::string& word : words) {
+    if (word.find('"') != std::string::npos)
+      return fail(Code::kInvalid, "a word has a quote in it");
+    query += '"' + word + "\"* ";
+  }
+  std::vector<Row> found;
+  if (words.empty()) return found;
+  std::vector<std::uint64_t> numbers;
+  {
+    const std::lock_guard lock(mutex_);
+    Statement& rows = statement(Query::kMatch, Space::kSearch);
+    rows.bind_text(view_of(query)).bind(static_cast<std::int64_t>(limit));
+    while (rows.step()) numbers.push_back(static_cast<std::uint64_t>(rows.integer(0)));
+    const bool failed = rows.failed();
+    const Error error = error_of(connection_.get());
+    rows.reset();
+    if (failed) return fail(error);
+  }
+  for (const std::uint64_t number : numbers) {
+    Bytes first, end;
+    put_be64(first, number);
+    put_be64(end, number + 1);
+    auto row = scan({to_bytes(partition), Space::kSearch, std::move(first), std::move(end), 1});
+    if (!row) return fail(row.error());
+    if (!row->empty()) found.push_back(std::move(row->front()));
+  }
+  return found;
+}
+
 // Deleted rows are overwritten in the file by secure_delete; what the log still holds of them goes
 // when it is copied into the file and cut.
 Result<void> SqliteStore::expire(Instant now) {
@@ -243,6 +305,10 @@ bool create_schema(sqlite3* connection) {
            "CREATE INDEX IF NOT EXISTS " +
            table + "_expires ON " + table + "(expires) WHERE expires IS NOT NULL;";
   }
+  sql +=
+      "CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(text, detail=none, "
+      "prefix='2 3', tokenize=ascii);"
+      "INSERT INTO words(words, rank) VALUES ('secure-delete', 1);";
   sql += "PRAGMA user_version = " + std::to_string(kFormat) + "; COMMIT;";
   return execute(connection, sql.c_str());
 }

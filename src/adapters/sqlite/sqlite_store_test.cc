@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "ports/search_conformance.h"
 #include "ports/store_conformance.h"
 #include "ports/test_directory.h"
 
@@ -188,6 +189,8 @@ TEST_F(SqliteStoreTest, AKilledProcessLosesNothingItWasPromised) {
   close(pipe_ends[0]);
   EXPECT_EQ(rows(*open_or_die(path_)), 50U);
 }
+
+TEST_F(SqliteStoreTest, FindsWords) { expect_search_works(*open_or_die(path_)); }
 
 TEST_F(SqliteStoreTest, AFullDiskLosesNothingAndHealsItself) {
   const std::string& disk = directory_.path();

@@ -43,7 +43,7 @@ void ChatCommand::on_event(const client::Event& event) {
   if (const auto* received = std::get_if<client::MessageReceived>(&event)) {
     if (!is_here(received->message.phone, received->message.chat)) return;
     chat_ = received->message.chat;
-    emit(history_json(received->message));
+    emit(history_json(received->message, names()));
   } else if (const auto* change = std::get_if<client::StatusChanged>(&event)) {
     if (!is_here(change->phone, change->chat) && !mine_.contains(change->id)) return;
     Json object = {{"type", "status"},
@@ -108,7 +108,8 @@ void ChatCommand::send(const std::string& text) {
 }
 
 void ChatCommand::on_committed() {
-  for (const client::Message& message : std::exchange(composed_, {})) emit(history_json(message));
+  for (const client::Message& message : std::exchange(composed_, {}))
+    emit(history_json(message, names()));
 }
 
 void ChatCommand::on_commit_failed(Error error) {
@@ -133,7 +134,7 @@ void ChatCommand::older() {
   }
   // Newest first: the view puts each above the one before.
   for (auto message = page.messages.rbegin(); message != page.messages.rend(); ++message) {
-    Json object = history_json(*message);
+    Json object = history_json(*message, names());
     object["older"] = true;
     emit(object);
   }

@@ -2,10 +2,12 @@
 
 #include "apps/godwit/chat_command.h"
 #include "apps/godwit/group_command.h"
+#include "apps/godwit/message_commands.h"
 #include "apps/godwit/receive_command.h"
 #include "apps/godwit/record_commands.h"
 #include "apps/godwit/register_command.h"
 #include "apps/godwit/send_command.h"
+#include "client/history.h"
 
 namespace godwit::cli {
 
@@ -33,6 +35,26 @@ bool Command::require_account() {
   refuse(kExitRefused, "not_registered",
          "this home has no account yet: godwit register +NUMBER --server HOST:PORT");
   return false;
+}
+
+std::string Command::name(UserId user) const {
+  if (user.is_nil()) return client_.engine().profile().phone;
+  const client::Contact* contact = client_.engine().contact(user);
+  return who(contact == nullptr ? std::string() : contact->phone, user);
+}
+
+std::optional<client::Message> Command::find_message(const std::string& id) {
+  const auto found = client::find_messages(client_.store(), id);
+  if (!found) {
+    refuse(kExitUsage, "invalid", std::string(found.error().text));
+  } else if (found->empty()) {
+    refuse(kExitNotFound, "not_found", "no message has this id: see godwit history +N --json");
+  } else if (found->size() > 1) {
+    refuse(kExitUsage, "ambiguous", "several messages have ids that begin so: give more digits");
+  } else {
+    return found->front();
+  }
+  return std::nullopt;
 }
 
 std::string Command::held_reason(const std::string& phone) const {
@@ -73,6 +95,11 @@ std::unique_ptr<Command> make_command(Context context, Options options) {
     case Verb::kGroup:
       return std::make_unique<GroupCommand>(std::move(context), std::move(options));
     case Verb::kChat: return std::make_unique<ChatCommand>(std::move(context), std::move(options));
+    case Verb::kInfo:
+    case Verb::kStarred:
+    case Verb::kSearch:
+      return std::make_unique<FindCommand>(std::move(context), std::move(options));
+    default: return std::make_unique<ActCommand>(std::move(context), std::move(options));
   }
   return nullptr;
 }

@@ -103,6 +103,13 @@ class Command {
   }
   bool color() const { return console_.terminal().color; }
   Instant now() const { return client_.loop().now(); }
+  // What people are called: their number.
+  std::string name(UserId user) const;
+  Names names() const {
+    return [this](UserId user) { return name(user); };
+  }
+  // The one message that options_.message means; nullopt after an error.
+  std::optional<client::Message> find_message(const std::string& id);
   // False, after an error, when this home has no account.
   bool require_account();
   // Why messages to this number wait, although there is a connection; empty when they need not.

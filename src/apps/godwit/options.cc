@@ -40,6 +40,8 @@ class Grammar {
     conversation();
     groups();
     records();
+    messages();
+    chats();
   }
 
  private:
@@ -100,6 +102,19 @@ class Grammar {
         ->check(CLI::IsMember({"sent", "delivered", "read"}));
     timeout(send, "Wait at most this long (30)");
     send->add_flag("--lines", o_.lines, "One message per line of stdin");
+    send->add_option("--reply", o_.reply_to, "Answer this message")->type_name("ID");
+    send->add_option("--mention", o_.mentions, "Mention somebody; may be repeated")
+        ->type_name("+NUMBER");
+    send->add_flag("--view-once", o_.view_once, "It can be opened once, then it is gone");
+    send->add_option("--preview-url", o_.preview_url,
+                     "A link that goes with it; nothing is fetched")
+        ->type_name("URL");
+    send->add_option("--preview-title", o_.preview_title, "The link's title");
+    send->add_option("--preview-text", o_.preview_text, "The link's description");
+    send->add_option("--contact", o_.contact, "A contact card")
+        ->expected(2)
+        ->type_name("NAME +NUMBER");
+    send->add_option("--location", o_.location, "A place")->type_name("LATITUDE,LONGITUDE[,NAME]");
 
     CLI::App* receive = command(Verb::kReceive, "receive", "Print messages not printed before");
     receive->add_flag("--follow,-f", o_.follow, "Stay, and print what arrives");
@@ -169,6 +184,78 @@ class Grammar {
     phone(verify, "Of whom");
     CLI::Option* mark = verify->add_flag("--mark", o_.mark, "Note that you compared it");
     verify->add_flag("--unmark", o_.unmark, "Take that back")->excludes(mark);
+  }
+
+  CLI::App* on_message(Verb verb, const char* name, const char* text) {
+    CLI::App* sub = command(verb, name, text);
+    sub->add_option("id", o_.message, "The message's id, or its first 4 digits or more")
+        ->required();
+    return sub;
+  }
+
+  void messages() {
+    CLI::App* react = on_message(Verb::kReact, "react", "React to a message with an emoji");
+    react->add_option("emoji", o_.text, "The emoji");
+    react->add_flag("--remove", o_.clear, "Take the reaction back");
+    on_message(Verb::kEdit, "edit", "Change what you wrote, within 15 minutes")
+        ->add_option("text", o_.text, "The new text")
+        ->required();
+    on_message(Verb::kDelete, "delete", "Delete what you wrote, for everyone, within 2 days")
+        ->add_flag("--for-me", o_.for_me, "Only here; any message, at any time");
+    on_message(Verb::kForward, "forward", "Forward a message to at most 5 people")
+        ->add_option("numbers", o_.words, "To whom")
+        ->required()
+        ->type_name("+NUMBER");
+    on_message(Verb::kPin, "pin", "Pin a message in its chat, for both sides");
+    on_message(Verb::kUnpin, "unpin", "Take a pin off");
+    on_message(Verb::kStar, "star", "Star a message, for yourself");
+    on_message(Verb::kUnstar, "unstar", "Take a star off");
+    on_message(Verb::kVote, "vote", "Vote in a poll; without a number, take the vote back")
+        ->add_option("options", o_.words, "The numbers of the options")
+        ->type_name("N");
+    on_message(Verb::kOpen, "open", "Open a view-once message: it is gone afterwards");
+    on_message(Verb::kInfo, "info", "Show when a message was sent, delivered and read");
+    command(Verb::kStarred, "starred", "List starred messages");
+    CLI::App* search =
+        command(Verb::kSearch, "search", "Find messages by words that they begin with");
+    search->add_option("text", o_.text, "The words")->required();
+    search->add_option("--chat", o_.chat, "Only with this number")
+        ->type_name("+NUMBER")
+        ->transform(CLI::Validator(number, ""));
+    search->add_option("--limit,-n", o_.limit, "At most this many (50)")
+        ->check(CLI::Range(1, 1000));
+  }
+
+  void chats() {
+    CLI::App* poll = command(Verb::kPoll, "poll", "Ask a question with 2 to 12 answers");
+    phone(poll, "Whom");
+    poll->add_option("question", o_.text, "The question")->required();
+    poll->add_option("options", o_.words, "The answers")->required()->expected(2, 12);
+    poll->add_flag("--multi", o_.multiple, "Several answers may be chosen");
+    phone(command(Verb::kArchive, "archive", "Archive a chat"), "With whom");
+    phone(command(Verb::kUnarchive, "unarchive", "Take a chat out of the archive"), "With whom");
+    CLI::App* mute = command(Verb::kMute, "mute", "Mute a chat");
+    phone(mute, "With whom");
+    mute->add_option("--for", o_.lifetime, "How long (always)")->type_name("8h|7d|…");
+    phone(command(Verb::kUnmute, "unmute", "Unmute a chat"), "With whom");
+    CLI::App* draft = command(Verb::kDraft, "draft", "Show or keep what you are writing");
+    phone(draft, "To whom");
+    draft->add_option("text", o_.text, "What to keep");
+    draft->add_flag("--clear", o_.clear, "Throw it away");
+    CLI::App* disappear =
+        command(Verb::kDisappear, "disappear", "Let a chat's messages disappear after a time");
+    phone(disappear, "With whom");
+    disappear->add_option("time", o_.lifetime, "24h, 7d, 90d, another time, or off")->required();
+    CLI::App* settings = command(Verb::kSettings, "settings", "Show or change your settings");
+    settings->add_option("name", o_.action, "read-receipts")
+        ->check(CLI::IsMember({"read-receipts"}));
+    settings->add_option("value", o_.text, "on or off")->check(CLI::IsMember({"on", "off"}));
+    CLI::App* broadcast = command(Verb::kBroadcast, "broadcast", "Write to many people one by one");
+    broadcast->add_option("action", o_.action, "create, list, delete or send")
+        ->required()
+        ->check(CLI::IsMember({"create", "list", "delete", "send"}));
+    broadcast->add_option("name", o_.chat, "The list's name");
+    broadcast->add_option("rest", o_.words, "create: the numbers; send: the text");
   }
 
   CLI::App& app_;

@@ -19,6 +19,30 @@ enum class Verb : std::uint8_t {
   kVerify,
   kChat,
   kGroup,
+  // with messages (message_commands.h)
+  kReact,
+  kEdit,
+  kDelete,
+  kForward,
+  kPin,
+  kUnpin,
+  kStar,
+  kUnstar,
+  kVote,
+  kOpen,
+  kInfo,
+  kStarred,
+  kSearch,
+  // with chats (message_commands.h)
+  kPoll,
+  kArchive,
+  kUnarchive,
+  kMute,
+  kUnmute,
+  kDraft,
+  kDisappear,
+  kSettings,
+  kBroadcast,
 };
 
 struct Options {
@@ -32,7 +56,7 @@ struct Options {
   // of some
   std::string phone;
   std::string code;
-  std::string action;                // of `group`: create, add, …
+  std::string action;                // of group, broadcast, settings: create, …
   std::string group;                 // its id or name
   std::vector<std::string> members;  // numbers
   std::optional<std::string> text;
@@ -45,6 +69,20 @@ struct Options {
   bool lines = false;
   bool mark = false;
   bool unmark = false;
+  // with messages
+  std::string message;  // an id, or the first digits of one
+  std::vector<std::string> words;  // options of a poll, votes, numbers
+  std::string chat;                // a number
+  bool for_me = false;
+  bool multiple = false;
+  bool view_once = false;
+  std::string reply_to;
+  std::vector<std::string> mentions;
+  std::string preview_url, preview_title, preview_text;
+  std::vector<std::string> contact;  // name, number
+  std::string location;              // LATITUDE,LONGITUDE[,NAME]
+  std::string lifetime;              // 24h, 7d, off
+  bool clear = false;
 };
 
 // Either options, or what to print and the code to exit with (help, version, a mistake).

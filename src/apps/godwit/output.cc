@@ -156,28 +156,6 @@ std::string_view tick(client::Status status) {
   return "?";
 }
 
-Json message_json(const client::Message& message) {
-  return {{"type", "message"},
-          {"id", id_text(message.id)},
-          {"from", who(message.phone, message.from)},
-          {"chat", who(message.phone, message.chat)},
-          {"timestamp_ms", message.composed.ms},
-          {"text", message.text}};
-}
-
-Json history_json(const client::Message& message) {
-  const bool in = message.direction == client::Direction::kIn;
-  Json object = {{"type", "message"},
-                 {"id", id_text(message.id)},
-                 {"direction", in ? "in" : "out"},
-                 {"chat", who(message.phone, message.chat)},
-                 {"timestamp_ms", message.composed.ms}};
-  if (!in) object["status"] = client::status_name(message.status);
-  if (!message.failure.empty()) object["failure"] = message.failure;
-  object["text"] = message.text;
-  return object;
-}
-
 Json receipt_json(const client::StatusChanged& change) {
   return {{"type", "receipt"},
           {"for", id_text(change.id)},

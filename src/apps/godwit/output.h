@@ -4,6 +4,7 @@
 // printable() takes their power away; every human output of foreign text goes through it.
 #pragma once
 
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -47,8 +48,15 @@ std::string id_text(const MessageId& id);
 std::string_view tick(client::Status status);
 
 // ---- the objects of --json, one per line (docs/cli.md)
-Json message_json(const client::Message& message);
-Json history_json(const client::Message& message);
+// Names people: numbers, or "user:<hex>"; the nil id is this account.
+using Names = std::function<std::string(UserId)>;
+Json message_json(const client::Message& message, const Names& names);
+Json history_json(const client::Message& message, const Names& names);
+// What was done to a message: type reaction, edit, deletion, vote, pin or opened.
+Json change_json(const client::MessageChanged& change, const Names& names);
+// A message for people: its text, and what goes with it, in lines. Foreign text is made harmless.
+std::string message_text(const client::Message& message, const Names& names);
+std::string lifetime_text(Duration lifetime);  // "24 hours", "7 days"
 Json receipt_json(const client::StatusChanged& change);
 Json error_json(std::string_view code, std::string_view text);
 

@@ -60,7 +60,7 @@ TEST(JsonLine, MessagesAndReceiptsHaveExactlyTheirFields) {
   message.phone = "+33612345678";
   message.composed = {1700000000123};
   message.text = "hi \"you\"";
-  EXPECT_EQ(json_line(message_json(message)),
+  EXPECT_EQ(json_line(message_json(message, {})),
             "{\"type\":\"message\",\"id\":\"ab000000000000000000000000000000\","
             "\"from\":\"+33612345678\",\"chat\":\"+33612345678\","
             "\"timestamp_ms\":1700000000123,\"text\":\"hi \\\"you\\\"\"}\n");

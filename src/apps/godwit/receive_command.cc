@@ -67,7 +67,7 @@ void ReceiveCommand::pump() {
 void ReceiveCommand::print(const Unshown::Entry& entry) {
   const client::Message& message = entry.message;
   if (options_.json) {
-    emit(message_json(message));
+    emit(message_json(message, names()));
   } else if (options_.lines) {
     const bool tty = console_.terminal().out_tty;
     line(tty ? printable(message.text, true) : message.text);
@@ -75,7 +75,7 @@ void ReceiveCommand::print(const Unshown::Entry& entry) {
     const std::string time = short_time(message.composed, now());
     const std::string from = who(message.phone, message.from);
     line(paint(Ink::kDim, time, color()) + "  " + paint(Ink::kCyan, from, color()) + "  " +
-         indented(printable(message.text, true), time.size() + 2 + from.size() + 2));
+         indented(message_text(message, names()), time.size() + 2 + from.size() + 2));
   }
   ++count_;
   printed_.push_back({entry.order, console_.out_given(), message.phone});
@@ -103,7 +103,16 @@ void ReceiveCommand::on_event(const client::Event& event) {
     if (!again_.armed() && ending_ < 0) again_.set({0}, [this] { pump(); });
   } else if (const auto* change = std::get_if<client::StatusChanged>(&event)) {
     if (ending_ < 0) print(*change);
+  } else if (const auto* changed = std::get_if<client::MessageChanged>(&event)) {
+    if (options_.json && ending_ < 0 && !changed->from.is_nil()) {
+      emit(change_json(*changed, names()));
+    }
   } else if (const auto* identity = std::get_if<client::IdentityChanged>(&event)) {
+    if (options_.json) {
+      emit({{"type", "identity"},
+            {"from", who(identity->phone, identity->user)},
+            {"changed", true}});
+    }
     note("The keys of " + who(identity->phone, identity->user) +
          " changed: a new phone, or somebody in between (godwit verify).");
   } else if (std::holds_alternative<client::ConnectionChanged>(event)) {

@@ -28,13 +28,12 @@ Bytes next_chat(client::ChatId chat) {
 }  // namespace
 
 void HistoryCommand::start() {
-  const client::Contact* contact = client_.engine().contact(options_.phone);
   const auto group = find_group(client_.engine(), options_.phone);
-  if (contact == nullptr && !group) {
+  chat_ = group ? client::ChatId(group->id) : client_.engine().chat(options_.phone);
+  if (chat_.is_nil()) {
     refuse(kExitNotFound, "not_found", unknown_contact(options_.phone));
     return;
   }
-  chat_ = group ? client::ChatId(group->id) : client::ChatId(contact->user);
   std::size_t found = 0;
   Bytes before;
   do {
@@ -69,7 +68,7 @@ void HistoryCommand::pump() {
 
 void HistoryCommand::print(const client::Message& message) {
   if (options_.json) {
-    emit(history_json(message));
+    emit(history_json(message, names()));
     return;
   }
   const std::string day = day_name(message.composed, now());
@@ -80,7 +79,7 @@ void HistoryCommand::print(const client::Message& message) {
   const bool out = message.direction == client::Direction::kOut;
   const std::string from = out ? "you" : who(message.phone, message.from);
   std::string text;
-  for (const char c : printable(message.text, true)) {
+  for (const char c : message_text(message, names())) {
     text += c;
     if (c == '\n') text += "       ";
   }
@@ -127,15 +126,19 @@ void ContactsCommand::start() {
 
 void ContactsCommand::print(const client::Message& last, const client::Contact* contact) {
   const bool verified = contact != nullptr && contact->verified;
+  const client::ChatRow& row = client_.engine().chat(last.chat);
   if (options_.json) {
     emit({{"type", "contact"},
           {"phone", last.phone},
           {"user", to_hex(last.chat.octets)},
           {"verified", verified},
-          {"last_ms", last.composed.ms}});
+          {"last_ms", last.composed.ms},
+          {"unread", client_.engine().unread(last.chat)},
+          {"archived", row.archived},
+          {"muted", row.muted_until > now()}});
     return;
   }
-  std::string preview = printable(last.text.substr(0, 200));
+  std::string preview = printable(message_text(last, names()).substr(0, 200));
   const std::size_t room = std::max<std::size_t>(console_.terminal().columns, 60) - 44;
   if (preview.size() > room) {
     preview.resize(room);
@@ -143,6 +146,9 @@ void ContactsCommand::print(const client::Message& last, const client::Contact* 
     preview += "…";
   }
   const bool out = last.direction == client::Direction::kOut;
+  const std::size_t unread = client_.engine().unread(last.chat);
+  if (unread != 0) preview = "(" + grouped(unread) + ") " + preview;
+  if (row.archived) preview += " (archived)";
   std::string name = who(last.phone, last.chat);
   name.resize(std::max<std::size_t>(name.size(), 16), ' ');
   line(paint(Ink::kCyan, name, color()) + " " +

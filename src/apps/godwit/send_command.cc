@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "apps/godwit/group_command.h"
+#include "apps/godwit/message_commands.h"
 
 namespace godwit::cli {
 namespace {
@@ -36,6 +37,12 @@ void SendCommand::start() {
     refuse(kExitUsage, "invalid", "--lines reads stdin: give no text on the command line");
     return;
   }
+  auto extras = extras_of(options_, client_.store());
+  if (!extras) {
+    refuse(extras.error());
+    return;
+  }
+  extras_ = std::move(*extras);
   if (!options_.phone.starts_with('+')) {
     const auto group = find_group(client_.engine(), options_.phone);
     if (!group) {
@@ -50,20 +57,21 @@ void SendCommand::start() {
   client_.go_online();
   if (options_.timeout) timeout_.set(*options_.timeout, [this] { give_up(!online()); });
   if (options_.lines) show_progress(false);
-  if (!options_.text) {
+  const bool carries = extras_.card || extras_.place;
+  if (!options_.text && !carries) {
     if (console_.terminal().in_tty) note("Write your message; Ctrl-D on an empty line sends it.");
     console_.want_input();
     return;
   }
   input_ended_ = true;
-  if (compose(*options_.text) == Composed::kLater) {
+  if (compose(options_.text.value_or("")) == Composed::kLater) {
     refuse(kExitStore, "full", "the outbox is full: wait until what it holds was sent");
   }
 }
 
 SendCommand::Composed SendCommand::compose(std::string_view text) {
   const std::string where = options_.lines ? "line " + grouped(number_ + 1) + ": " : "";
-  if (text.empty() && !options_.lines) {
+  if (text.empty() && !options_.lines && !extras_.card && !extras_.place) {
     refuse(kExitUsage, "invalid", "the message is empty: give a text, or write it to stdin");
     return Composed::kRefused;
   }
@@ -79,8 +87,10 @@ SendCommand::Composed SendCommand::compose(std::string_view text) {
     return Composed::kRefused;
   }
   const auto id = client_.act([&](auto& engine, Env& env, auto& out) {
-    if (group_) return engine.send_to_group(*group_, text, env, out);
-    return engine.send_text(options_.phone, text, {.allow_empty = options_.lines}, env, out);
+    client::Text said{.body = std::string(text), .extras = extras_};
+    const client::Engine::SendOptions options{.allow_empty = options_.lines};
+    if (group_) return engine.send(*group_, std::move(said), options, env, out);
+    return engine.send(options_.phone, std::move(said), options, env, out);
   });
   if (!id) {
     if (id.error().code == Code::kFull) return Composed::kLater;

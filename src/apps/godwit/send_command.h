@@ -45,6 +45,7 @@ class SendCommand final : public Command {
   bool online() const { return client_.link() == runtime::ClientRuntime::Link::kOnline; }
 
   std::optional<GroupId> group_;  // instead of a person
+  client::Extras extras_;  // of every message
   client::Status target_ = client::Status::kSent;
   std::string input_;             // not composed yet
   std::uint64_t input_size_ = 0;  // octets of a whole-stdin message, kept or not

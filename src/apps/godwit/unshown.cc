@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "client/engine.h"
+#include "client/history.h"
 
 namespace godwit::cli {
 namespace {
@@ -65,7 +66,9 @@ Result<std::vector<Unshown::Entry>> Unshown::next() {
         if (row.key.size() != kMessageKey) continue;
         auto message = decode<client::Message>(row.value);
         if (!message) return fail(message.error());
-        if (message->direction != client::Direction::kIn) continue;
+        if (message->direction != client::Direction::kIn || message->deleted) continue;
+        GODWIT_TRY(client::join(store_, *message));
+        if (message->extras.view_once) message->text.clear();
         entries.push_back(
             {get_be64(ByteView(row.key).subspan(client::kChatKey)), std::move(*message)});
       }
