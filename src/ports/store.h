@@ -53,10 +53,9 @@ enum class Space : std::uint8_t {
 inline constexpr Space kServerSpaces[] = {Space::kMeta,   Space::kDirectory, Space::kAccount,
                                           Space::kPrekey, Space::kQueue,     Space::kGroup,
                                           Space::kFanout};
-inline constexpr Space kClientSpaces[] = {Space::kMeta,    Space::kProfile, Space::kContact,
-                                          Space::kSession, Space::kOutbox,  Space::kMessage,
-                                          Space::kSetting, Space::kChat,    Space::kAct,
-                                          Space::kSearch};
+inline constexpr Space kClientSpaces[] = {
+    Space::kMeta,    Space::kProfile, Space::kContact, Space::kSession, Space::kOutbox,
+    Space::kMessage, Space::kSetting, Space::kChat,    Space::kAct,     Space::kSearch};
 std::string_view space_name(Space space);  // lower case, stable: names a column family or table
 
 struct Row {

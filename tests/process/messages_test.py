@@ -17,7 +17,8 @@ class Chat:
         self.server, self.alice, self.bob = server, alice, bob
 
     def send(self, who, *args):
-        return lines(who.must("send", BOB if who is self.alice else ALICE, *args, "--json"))[0]["id"]
+        whom = BOB if who is self.alice else ALICE
+        return lines(who.must("send", whom, *args, "--json"))[0]["id"]
 
     def last(self, who):
         """The newest message, after what waits was received."""
@@ -33,7 +34,8 @@ class Chat:
         message = self.send(self.alice, "lunch?")
         self.last(self.bob)
         self.act(self.bob, "react", message[:8], "\N{THUMBS UP SIGN}")
-        assert self.last(self.alice)["reactions"] == [{"from": BOB, "emoji": "\N{THUMBS UP SIGN}"}]
+        liked = {"from": BOB, "emoji": "\N{THUMBS UP SIGN}"}
+        assert self.last(self.alice)["reactions"] == [liked]
         self.act(self.bob, "react", message, "--remove")
         assert "reactions" not in self.last(self.alice)
 
@@ -94,7 +96,8 @@ class Chat:
         assert self.last(self.bob)["contact"] == {"name": "Carol", "phone": "+33611223344"}
         self.send(self.alice, "--location", "48.8566,2.3522,Paris")
         assert self.last(self.bob)["location"]["name"] == "Paris"
-        self.send(self.alice, "look", "--preview-url", "https://example.org", "--preview-title", "T")
+        self.send(self.alice, "look", "--preview-url", "https://example.org",
+                  "--preview-title", "T")
         assert self.last(self.bob)["preview"]["title"] == "T"
 
     def search_and_info(self):
