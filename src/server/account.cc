@@ -264,9 +264,7 @@ void Account::detach(const Message& message, Effects& out) {
 
 void Account::acknowledge(const Message& message, Effects& out) {
   Device* device = attached(message);
-  const auto error =
-      lost_place(device != nullptr ? device->mailbox.attachment() : nullptr, message);
-  if (error) return out.push_back(kick(message.session, *error));
+  if (device == nullptr) return out.push_back(lost_place(message));
   held_.acknowledge(message.from_device, {message.number}, out);
   ports::Batch commit = batch();
   counters_.acknowledged += device->mailbox.acknowledge({message.number}, commit);
@@ -275,7 +273,7 @@ void Account::acknowledge(const Message& message, Effects& out) {
     out.push_back(Commit{std::move(commit)});
   }
   if (message.verb == Verb::kPing) {
-    out.push_back(reply_to(message, proto::ok_frame(message.request)));
+    out.push_back(pong(*device->mailbox.attachment(), message));
   }
   read_next(out);
 }

@@ -8,7 +8,7 @@ std::vector<AttachmentRecord> Account::hand_over() const {
   for (const auto& [id, device] : devices_) {
     const Attachment* at = device.mailbox.attachment();
     if (at == nullptr) continue;
-    out.push_back({user_, id, at->session, at->id, at->pushes, at->pushes_reported});
+    out.push_back({user_, id, at->session, at->id, at->pushes});
     device.mailbox.hand_over(out.back());
   }
   return out;

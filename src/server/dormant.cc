@@ -2,21 +2,15 @@
 
 namespace godwit::server {
 
-bool Attachment::push_is_lost(std::uint64_t seen) {
-  const bool lost = seen < pushes_reported;
-  pushes_reported = pushes;
-  return lost;
+Post lost_place(const Message& message) {
+  return kick(message.session,
+              {Code::kConflict, "the connection is not the device's: reconnect"});
 }
 
-std::optional<Error> lost_place(Attachment* attachment, const Message& message) {
-  if (attachment == nullptr || attachment->session != message.session) {
-    return Error{Code::kConflict, "the connection lost its place: reconnect"};
-  }
-  if (message.verb == Verb::kPing && message.body.size() == 8 &&
-      attachment->push_is_lost(get_be64(message.body))) {
-    return Error{Code::kUnavailable, "a delivery was lost on the way: reconnect"};
-  }
-  return std::nullopt;
+Post pong(const Attachment& attachment, const Message& message) {
+  Post answer = reply_to(message, proto::ok_frame(message.request));
+  answer.message.number = attachment.pushes;
+  return answer;
 }
 
 void Dormant::sleep(const EntityKey& user, const Attachments& attachments) {
@@ -35,7 +29,7 @@ Attachments Dormant::wake(const EntityKey& user) {
   return out;
 }
 
-Attachment* Dormant::find(const EntityKey& user, DeviceId device) {
+const Attachment* Dormant::find(const EntityKey& user, DeviceId device) const {
   const auto it = attachments_.find({user, device});
   return it == attachments_.end() ? nullptr : &it->second;
 }
@@ -51,13 +45,12 @@ bool Dormant::on_message(const Message& message, Effects& out) {
     }
     // A device that sleeps has acknowledged everything.
     case Verb::kAck:
-    case Verb::kPing:
-      if (const auto error = lost_place(find(message.to, message.from_device), message)) {
-        out.push_back(kick(message.session, *error));
-      } else if (message.verb == Verb::kPing) {
-        out.push_back(reply_to(message, proto::ok_frame(message.request)));
-      }
+    case Verb::kPing: {
+      const Attachment* at = find(message.to, message.from_device);
+      if (at == nullptr || at->session != message.session) out.push_back(lost_place(message));
+      else if (message.verb == Verb::kPing) out.push_back(pong(*at, message));
       return true;
+    }
     default: return false;
   }
 }

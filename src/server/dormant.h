@@ -22,17 +22,14 @@ struct Attachment {
   SessionAddress session;
   std::uint64_t id = 0;  // random, carried by pushes: none is taken for one of another attachment
   std::uint64_t pushes = 0;
-  std::uint64_t pushes_reported = 0;  // `pushes` when the session last told what it has seen
-
-  // The session has seen `seen` pushes by now. True: one that left before the last such report has
-  // not arrived, so it is lost; if no other follows, nobody else notices.
-  bool push_is_lost(std::uint64_t seen);
 };
-static_assert(sizeof(Attachment) <= 40, "two million devices are attached and asleep at a time");
+static_assert(sizeof(Attachment) <= 32, "two million devices are attached and asleep at a time");
 
-// Why the session that sent this kAck or kPing cannot go on as `attachment` of its device (null: it
-// has none); nullopt if it can.
-std::optional<Error> lost_place(Attachment* attachment, const Message& message);
+// Ends the session that sent this kAck or kPing: it is not its device's attachment any more.
+Post lost_place(const Message& message);
+// Answers a kPing with the number of pushes that left before: the session sees whether one of them
+// is lost on the way. If no other follows, nobody else notices.
+Post pong(const Attachment& attachment, const Message& message);
 
 using Attachments = std::map<DeviceId, Attachment>;
 
@@ -50,13 +47,13 @@ class Dormant {
   // As sleep(), for one; quick when they come in order.
   void add(const AttachmentRecord& r) {
     attachments_.insert_or_assign(attachments_.end(), {r.user, r.device},
-                                  Attachment{r.session, r.id, r.pushes, r.pushes_reported});
+                                  Attachment{r.session, r.id, r.pushes});
   }
 
   std::size_t size() const { return attachments_.size(); }
 
  private:
-  Attachment* find(const EntityKey& user, DeviceId device);
+  const Attachment* find(const EntityKey& user, DeviceId device) const;
 
   std::map<std::pair<EntityKey, DeviceId>, Attachment> attachments_;
 };

@@ -34,7 +34,6 @@ struct AttachmentRecord {
   SessionAddress session;
   std::uint64_t id = 0;
   std::uint64_t pushes = 0;
-  std::uint64_t pushes_reported = 0;
   bool awake = false;  // it has not got, or not acknowledged, everything: what follows says what
   bool caught_up = false;
   Sequence acked;
@@ -47,12 +46,11 @@ struct AttachmentRecord {
     field(3, m.session);
     field(4, m.id);
     field(5, m.pushes);
-    field(6, m.pushes_reported);
-    field(7, m.awake);
-    field(8, m.caught_up);
-    field(9, m.acked);
-    field(10, m.read);
-    field(11, m.unacked, kUnackedSize * limits::kDeliverWindow);
+    field(6, m.awake);
+    field(7, m.caught_up);
+    field(8, m.acked);
+    field(9, m.read);
+    field(10, m.unacked, kUnackedSize * limits::kDeliverWindow);
   }
 };
 

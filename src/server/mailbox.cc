@@ -97,7 +97,7 @@ void Mailbox::hand_over(AttachmentRecord& out) const {
 }
 
 void Mailbox::resume(const AttachmentRecord& record) {
-  attachment_ = Attachment{record.session, record.id, record.pushes, record.pushes_reported};
+  attachment_ = Attachment{record.session, record.id, record.pushes};
   caught_up_ = record.caught_up;
   acked_ = record.acked;
   read_ = record.read;

@@ -22,7 +22,7 @@ enum class Verb : std::uint8_t {
   kAttach = 17,        // from_device; number: the device's cursor
   kDetach = 18,        // the session is gone
   kAck = 19,           // number: sequence
-  kPing = 20,          // number: sequence; body: the pushes that the session has seen (be64)
+  kPing = 20,          // number: sequence
   kLookup = 21,        // body: HandleMac octets; forwarded to the directory as kResolve
   kFetchBundles = 22,  // body: proto::FetchBundles
   kUploadPrekeys = 23,  // body: proto::UploadPrekeys
@@ -36,7 +36,7 @@ enum class Verb : std::uint8_t {
   kGroupTaken = 35,   // of an account: from; number: position; body: Taken
   kGroupWake = 36,    // something waits to be fanned out
   // to a session
-  kReply = 48,     // body: a frame as it goes on the wire
+  kReply = 48,     // body: a frame as it goes on the wire; number: pushes that left before
   kAttached = 49,  // like kReply; binds the session to from, from_device; number: attachment
   kPush = 50,      // body as kReply; request: attachment; number: its position there, from 1
   kKick = 51,      // body: proto::Closing. Ends the connection

@@ -164,7 +164,6 @@ void Session::cursor(Verb verb, proto::Frame& frame, Effects& out) {
   Message m = request(verb, frame);
   m.to = user_.octets;
   m.number = body->up_to.value;
-  if (verb == Verb::kPing) put_be64(m.body, pushes_);
   out.push_back(Post{std::move(m)});
 }
 
@@ -191,6 +190,9 @@ void Session::on_message(Message message, Effects& out) {
       if (message.request == attachment_ && message.number <= pushes_) return;  // repeated
       if (message.request != attachment_ || message.number != pushes_ + 1) return end(kGap, out);
       pushes_ = message.number;
+      break;
+    case Verb::kReply:
+      if (message.number > pushes_) return end(kGap, out);
       break;
     default: break;
   }

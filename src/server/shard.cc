@@ -546,8 +546,7 @@ void Shard::hand_over(Bytes& out) const {
   }
   for (const auto& [who, at] : state_->dormant.all()) {
     put_bytes_field(out, kAttachmentField,
-                    encode(AttachmentRecord{who.first, who.second, at.session, at.id, at.pushes,
-                                            at.pushes_reported}));
+                    encode(AttachmentRecord{who.first, who.second, at.session, at.id, at.pushes}));
   }
   for (const auto& [address, host] : state_->hosts) {
     if (address.kind != State::Address::Kind::kAccount) continue;
