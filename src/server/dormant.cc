@@ -3,8 +3,7 @@
 namespace godwit::server {
 
 Post lost_place(const Message& message) {
-  return kick(message.session,
-              {Code::kConflict, "the connection is not the device's: reconnect"});
+  return kick(message.session, {Code::kConflict, "the connection is not the device's: reconnect"});
 }
 
 Post pong(const Attachment& attachment, const Message& message) {

@@ -160,6 +160,17 @@ class UpgradedServer(processes.Server):
             self.process.wait(30)
         return answer
 
+    def follow(self):
+        """Waits until another process holds the data directory."""
+        def changed():
+            with open(os.path.join(self.data, "lock")) as lock:
+                holder = lock.read()  # while it is written, a part
+            if not holder.endswith("\n") or int(holder) == self.pid:
+                return False
+            self.pid = int(holder)
+            return True
+        processes.wait_until(changed, 20, "SIGUSR2 upgrades")
+
     def stop_all(self):
         self.close()
         if self.pid:
@@ -204,13 +215,8 @@ def upgrades(programs, tables):
             assert answer["ok"], answer
             where = os.readlink("/proc/%d/exe" % server.pid)
             assert where == os.path.realpath(server.program), "rolled back to " + where
-            before = server.pid
             os.kill(server.pid, signal.SIGUSR2)
-            with open(os.path.join(server.data, "lock")) as lock:
-                processes.wait_until(lambda: lock.seek(0) or lock.read().strip() != str(before), 20,
-                                     "SIGUSR2 upgrades")
-                lock.seek(0)
-                server.pid = int(lock.read())
+            server.follow()
             result = load.result()
             after = load.command("idle 3")  # pings of all
             assert result["sent"] > RATE * 10, result
