@@ -32,6 +32,7 @@ void Groups::store(GroupId id, const Group& group, Turn& turn) {
 }
 
 void Groups::store_told(GroupId id, const Group& group, Turn& turn) {
+  if (group.told.empty()) return turn.erase(Space::kChat, row_key('T', id));
   turn.put(Space::kChat, row_key('T', id), encode(ToldRow{{group.told.begin(), group.told.end()}}));
 }
 
