@@ -74,6 +74,10 @@ void messages() {
   add("prekeys_low", proto::PrekeyStock{4, 1});
   add("closing", proto::Closing{Code::kUnavailable, "restarting", {500}});
   add("envelope", stored);
+  next = 26;  // after those whose seeds were written by fuzzers
+  add("certify", proto::Certify{{1, 2, 3}});
+  add("certified", proto::Certified{filled(300, 7), filled(33, 5)});
+  add("hint", proto::Hint{user, {{parcel}}, {1, 2, 3}});
 }
 
 void frames() {

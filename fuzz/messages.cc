@@ -21,7 +21,7 @@ constexpr auto kReaders =
             proto::Bundles, proto::UploadPrekeys, proto::Submit, proto::Ping, proto::Ack,
             proto::Deliver, proto::PrekeyStock, proto::Closing, proto::Envelope, proto::ChangeGroup,
             proto::FetchGroup, proto::GroupHistory, proto::GroupMessage, proto::SubmitGroup,
-            proto::GroupState, proto::Transition>();
+            proto::GroupState, proto::Transition, proto::Certify, proto::Certified, proto::Hint>();
 
 }  // namespace
 

@@ -25,6 +25,17 @@ inline constexpr std::size_t kMaxDevices = 8;  // per account: a phone and seven
 inline constexpr std::size_t kDeliverWindow = 512;  // envelopes pushed and not yet acknowledged
 inline constexpr std::size_t kDeliverWindowBytes = 1024 * 1024;  // the same, in bytes
 
+// ---- sealed sender
+inline constexpr Duration kCertificateLifetime = hours(24);  // how long a lost device is believed
+inline constexpr Duration kCertificateReuse = hours(23);  // with more left, none is signed anew
+inline constexpr Duration kCertificateRenewal = hours(12);  // with less left, a client asks
+inline constexpr Duration kCertificateRetry = minutes(1);  // after a refusal
+inline constexpr std::uint32_t kUnsealTries = 4;  // deliveries of what cannot be opened: damaged?
+inline constexpr Duration kNamelessIdle = minutes(1);  // then that connection is closed
+inline constexpr std::size_t kMaxCertificate = 1024;  // 300 octets; room for longer names
+inline constexpr std::uint32_t kSealedRequests = 3000;  // of one connection: as fast as a phone ...
+inline constexpr Duration kSealedWindow = minutes(1);  // ... within this time
+
 // ---- mailboxes
 inline constexpr std::size_t kMailboxEnvelopes = 20000;  // a month of 650 a day
 inline constexpr std::size_t kMailboxBytes = 64 * 1024 * 1024;  // per device, on disk

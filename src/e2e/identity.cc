@@ -4,7 +4,6 @@
 
 namespace godwit::e2e {
 namespace {
-constexpr std::uint8_t kTypeX25519 = 0x05;
 constexpr std::uint8_t kTypeKyber1024 = 0x08;
 constexpr std::uint64_t kRegistrationIds = 16380;  // 14 bits: sealed sender has no room for more
 
@@ -17,15 +16,6 @@ ByteArray<1 + N> typed(std::uint8_t type, const ByteArray<N>& octets) {
 }
 
 }  // namespace
-
-ByteArray<PublicKey::kSize> PublicKey::wire() const { return typed(kTypeX25519, u); }
-
-Result<PublicKey> PublicKey::parse(ByteView wire) {
-  if (wire.size() != kSize || wire[0] != kTypeX25519) {
-    return fail(Code::kCorrupt, "not a public key in wire form");
-  }
-  return PublicKey{*to_array<32>(wire.subspan(1))};
-}
 
 ByteArray<KemPublicKey::kSize> KemPublicKey::wire() const { return typed(kTypeKyber1024, key); }
 
@@ -50,11 +40,6 @@ Result<crypto::Kem1024Ciphertext> parse_kem_ciphertext(ByteView wire) {
     return fail(Code::kCorrupt, "not a KEM ciphertext in wire form");
   }
   return *to_array<std::tuple_size_v<crypto::Kem1024Ciphertext>>(wire.subspan(1));
-}
-
-bool verify(const PublicKey& key, ByteView message, ByteView signature) {
-  const auto octets = to_array<64>(signature);
-  return octets && crypto::xeddsa_verify(key.u, message, *octets);
 }
 
 LocalIdentity LocalIdentity::generate(Entropy& entropy) {

@@ -4,20 +4,12 @@
 #include "base/entropy.h"
 #include "base/result.h"
 #include "crypto/kem.h"
-#include "crypto/xeddsa.h"
+#include "crypto/public_key.h"
 
 namespace godwit::e2e {
 
-// An X25519 public key in its wire form 0x05 || u (33 octets).
-struct PublicKey {
-  static constexpr std::size_t kSize = 33;
-  crypto::CurvePoint u{};
-
-  auto operator<=>(const PublicKey&) const = default;
-  ByteArray<kSize> wire() const;
-  // kCorrupt: another length or type octet.
-  static Result<PublicKey> parse(ByteView wire);
-};
+using crypto::PublicKey;
+using crypto::verify;
 
 // A Kyber1024 public key in its wire form 0x08 || key (1569 octets). The type octets keep a curve
 // key and a KEM key from being taken for each other, under a signature too.
@@ -34,10 +26,6 @@ struct KemPublicKey {
 // A ciphertext to such a key has the same form.
 ByteArray<KemPublicKey::kSize> wire_of(const crypto::Kem1024Ciphertext& ciphertext);
 Result<crypto::Kem1024Ciphertext> parse_kem_ciphertext(ByteView wire);
-
-// True when `signature` over `message` was made with the private half of `key` (XEdDSA).
-// A signature of another size than 64 octets is simply wrong.
-bool verify(const PublicKey& key, ByteView message, ByteView signature);
 
 // The identity of this device: the account's key pair and the device's registration id.
 struct LocalIdentity {

@@ -14,9 +14,13 @@
 #include <span>
 #include <vector>
 
-#include "e2e/sealed_sender_certificate.h"
+#include "crypto/sender_certificate.h"
+#include "e2e/identity.h"
 
 namespace godwit::e2e {
+
+using crypto::SenderCertificate;
+using crypto::ServerCertificate;
 
 // What the content is: the numbers are of this format alone.
 enum class SealedType : std::uint8_t { kPrekey = 1, kWhisper = 2, kSenderKey = 7, kPlaintext = 8 };

@@ -32,6 +32,7 @@ enum class Kind : std::uint8_t {
   kChangeGroup = 24,    // ChangeGroup        (empty): it is the group's next state
   kFetchGroup = 25,     // FetchGroup         GroupHistory
   kSubmitGroup = 26,    // SubmitGroup        (empty): stored for every member
+  kCertify = 27,        // Certify            Certified
   // notices
   kAck = 48,         // client: Ack. Everything up to here is on this device's disk: erase it
   kHint = 49,        // client: Hint. Passed on to devices that are connected now; never stored
@@ -190,6 +191,28 @@ struct Ping {
   static void fields(auto& m, auto& field) { field(1, m.after); }
 };
 
+// ---- sealed sender (crypto/sender_certificate.h)
+
+// Opens an account for those who write without saying who they are. Derived from a key that its
+// owner gives to contacts inside the encryption (client/sealing.h).
+using AccessKey = ByteArray<16>;
+
+// Whoever shows `access` may write to this account from now on without a name; no key shown before
+// it does any more. Asks for a certificate for this device.
+struct Certify {
+  AccessKey access{};
+  static void fields(auto& m, auto& field) { field(1, m.access); }
+};
+
+struct Certified {
+  Bytes certificate;  // crypto::SenderCertificate
+  Bytes trust_root;  // the public key that all certificates of this server go back to
+  static void fields(auto& m, auto& field) {
+    field(1, m.certificate, limits::kMaxCertificate);
+    field(2, m.trust_root, kMaxPublicKey);
+  }
+};
+
 // ---- finding people
 
 struct Lookup {
@@ -236,10 +259,11 @@ struct UploadPrekeys {
 
 // ---- messages
 
-// The outer type of a ciphertext (PROTOCOLS 2.7).
+// The outer type of a ciphertext (PROTOCOLS 2.7). A sealed one holds its inner type and sender.
 enum class CiphertextType : std::uint8_t {
   kWhisper = 2,
   kPrekey = 3,
+  kSealed = 6,
   kSenderKey = 7,
   kPlain = 8,
   kGroupChange = 9
@@ -271,23 +295,30 @@ struct Outgoing {
 // A batch for one user, accepted as a whole or refused as a whole. A client has at most one batch
 // to a user under way, which is all it takes to keep a sender's order through every failure.
 // kConflict: the parcels do not match the user's devices; the error names the present ones.
+//
+// On a connection that no device is attached to, `access` is shown instead of a name, all parcels
+// are kSealed, and what is stored names nobody. kForbidden: it is not the user's access key.
 struct Submit {
   UserId to;
   std::vector<Outgoing> messages;
+  AccessKey access{};
   static void fields(auto& m, auto& field) {
     field(1, m.to);
     field(2, m.messages, limits::kMaxBatchMessages);
+    field(3, m.access);
   }
 };
 
 // Something that is worth nothing later, e.g. that somebody is typing: dropped silently wherever it
-// cannot be passed on at once.
+// cannot be passed on at once. Without an attached device as Submit.
 struct Hint {
   UserId to;
   Outgoing message;
+  AccessKey access{};
   static void fields(auto& m, auto& field) {
     field(1, m.to);
     field(2, m.message);
+    field(3, m.access);
   }
 };
 
@@ -376,7 +407,7 @@ struct ErrorBody {
 // A parcel on its way to its device, as the mailbox keeps it.
 struct Envelope {
   EnvelopeId id;
-  UserId from;
+  UserId from;  // nil, with from_device 0: sealed; only the recipient learns who it was
   DeviceId from_device;
   CiphertextType type{};
   Bytes ciphertext;

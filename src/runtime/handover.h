@@ -41,6 +41,7 @@ struct Word {
   // offer
   ByteArray<32> private_key{};
   ByteArray<32> pepper{};
+  ByteArray<32> certificate_seed{};  // zero: an older version knows none
   std::uint32_t incarnation = 0;  // reserved for the new process
   std::uint16_t loops = 0;
   bool own_tables = false;
@@ -64,6 +65,7 @@ struct Word {
     field(12, m.listen, 1024);
     field(13, m.http, 1024);
     field(14, m.clients, 1024);
+    field(15, m.certificate_seed);
   }
 };
 

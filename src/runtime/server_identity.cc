@@ -14,10 +14,12 @@ struct IdentityRow {
   ByteArray<32> private_key{};
   ByteArray<32> pepper{};
   std::uint32_t incarnation = 0;
+  ByteArray<32> certificate_seed{};  // zero: of an older version
   static void fields(auto& m, auto& field) {
     field(1, m.private_key);
     field(2, m.pepper);
     field(3, m.incarnation);
+    field(4, m.certificate_seed);
   }
 };
 
@@ -39,6 +41,7 @@ Result<ServerIdentity> ServerIdentity::start(ports::Store& store, Entropy& entro
   } else {
     return fail(stored.error());
   }
+  if (row.certificate_seed == ByteArray<32>{}) row.certificate_seed = entropy.draw<32>();
   if (row.incarnation >= kMaxIncarnation) {
     return fail(Code::kUnsupported, "started 16 million times: use a new directory");
   }
@@ -47,8 +50,9 @@ Result<ServerIdentity> ServerIdentity::start(ports::Store& store, Entropy& entro
   batch.put(ports::Space::kMeta, to_bytes(kKey), encode(row));
   GODWIT_TRY(store.write({&batch, 1}, ports::Durability::kSafe));
   ServerIdentity identity{crypto::KeyPair::from_private(row.private_key), row.pepper,
-                          row.incarnation};
+                          crypto::Key(row.certificate_seed), row.incarnation};
   crypto::wipe(row.private_key);
+  crypto::wipe(row.certificate_seed);
   return identity;
 }
 

@@ -17,6 +17,8 @@ TEST(ServerIdentity, StaysTheSameAndCountsItsStarts) {
   ASSERT_TRUE(second);
   EXPECT_EQ(first->key.public_key, second->key.public_key);
   EXPECT_EQ(first->pepper, second->pepper);
+  EXPECT_TRUE(same(first->certificate_seed.view(), second->certificate_seed.view()));
+  EXPECT_FALSE(same(first->certificate_seed.view(), ByteArray<32>{}));
   EXPECT_EQ(first->incarnation, 1U);
   EXPECT_EQ(second->incarnation, 2U);
 }

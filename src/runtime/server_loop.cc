@@ -46,7 +46,8 @@ ServerLoop::ServerLoop(ServerShared& shared, ShardId shard, std::unique_ptr<io::
       shard_id_(shard),
       loop_(std::move(loop)),
       tcp_(*loop_, *this),
-      shard_({shard, &*shared.placement, shared.pepper, shared.write_behind}),
+      shard_({shard, &*shared.placement, shared.pepper, shared.write_behind,
+              shared.certifier ? &*shared.certifier : nullptr}),
       published_(shared.placement->shards()) {}
 
 ServerLoop::~ServerLoop() { stop(); }

@@ -35,6 +35,7 @@ class ServerLoop;
 struct ServerShared {
   crypto::KeyPair key;
   ByteArray<32> pepper{};
+  std::optional<server::Certifier> certifier;  // immutable
   std::optional<server::Placement> placement;
   std::unique_ptr<StoreWorker> store;
   std::unique_ptr<CodeCourier> courier;

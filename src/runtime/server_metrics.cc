@@ -19,6 +19,8 @@ LoopCounters sum(const std::vector<std::unique_ptr<ServerLoop>>& loops) {
   for (const auto& loop : loops) {
     const LoopCounters one = loop->counters();
     total.shard.accepted += one.shard.accepted;
+    total.shard.sealed += one.shard.sealed;
+    total.shard.certificates += one.shard.certificates;
     total.shard.delivered += one.shard.delivered;
     total.shard.acknowledged += one.shard.acknowledged;
     total.shard.refused_full += one.shard.refused_full;
@@ -65,6 +67,9 @@ void put_messages(MetricsText& text, const LoopCounters& total) {
   text.counter("godwitd_messages_accepted_total",
                "Envelopes stored, whose sender heard so; one per receiving device.",
                shard.accepted);
+  text.counter("godwitd_messages_sealed_total", "Of these, those that name no sender.",
+               shard.sealed);
+  text.counter("godwitd_certificates_total", "Sender certificates signed.", shard.certificates);
   text.counter("godwitd_messages_delivered_total", "Envelopes pushed to a device.",
                shard.delivered);
   text.counter("godwitd_messages_acknowledged_total",

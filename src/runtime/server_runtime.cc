@@ -89,6 +89,11 @@ ServerRuntime::Spread ServerRuntime::spread(const Options& options, std::uint32_
 ServerRuntime::ServerRuntime(ServerIdentity identity, const Spread& spread) : spread_(spread) {
   shared_.key = std::move(identity.key);
   shared_.pepper = identity.pepper;
+  crypto::SystemEntropy entropy;
+  // An older version's process handed over without a seed: the next start makes one.
+  if (!crypto::equal(identity.certificate_seed.view(), ByteArray<32>{})) {
+    shared_.certifier.emplace(identity.certificate_seed, entropy);
+  }
   shared_.placement.emplace(spread.loops, identity.incarnation);
   shared_.max_connections = spread.in_all;
 }

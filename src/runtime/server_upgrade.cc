@@ -154,6 +154,7 @@ Result<void> ServerRuntime::offer(Successor& successor, const Ownership& ownersh
   Word word{.kind = Word::Kind::kOffer, .layout = kHandoverLayout, .text = GODWIT_VERSION};
   std::ranges::copy(identity->key.private_key.view(), word.private_key.begin());
   word.pepper = identity->pepper;
+  std::ranges::copy(identity->certificate_seed.view(), word.certificate_seed.begin());
   word.incarnation = identity->incarnation;
   word.loops = spread_.loops;
   word.own_tables = spread_.own_tables;
@@ -168,6 +169,7 @@ Result<void> ServerRuntime::offer(Successor& successor, const Ownership& ownersh
   if (http_) descriptors.push_back(http_->descriptor());
   const auto said = successor.say(word, descriptors);
   crypto::wipe(word.private_key);
+  crypto::wipe(word.certificate_seed);
   close(program);
   return said;
 }
@@ -201,7 +203,7 @@ ports::Opened<std::unique_ptr<ServerRuntime>> ServerRuntime::succeed(Options opt
   auto ownership = Ownership::adopt(predecessor.take(kOwnershipFd));
   if (!ownership) return because(ownership.error());
   ServerIdentity identity{crypto::KeyPair::from_private(offer.private_key), offer.pepper,
-                          offer.incarnation};
+                          crypto::Key(offer.certificate_seed), offer.incarnation};
   const Spread spread{offer.loops, offer.own_tables, offer.per_loop, offer.in_all};
   io::descriptor_limit();
   auto built = build(options, nullptr, std::move(identity), spread, gateway);

@@ -17,9 +17,6 @@ constexpr std::size_t kWaitingFetches = 64;
 constexpr std::size_t kWaitingForPrekeys = 64;  // requests
 constexpr std::size_t kPushBytes = 256 * 1024;  // of one Deliver frame
 
-constexpr Error kNoDevice{Code::kNotFound, "this account has no device: it was deleted or moved"};
-constexpr Error kNotYours{Code::kUnauthenticated,
-                          "this device is not registered any more: register again"};
 constexpr Error kBusy{Code::kUnavailable, "the account is overloaded: it is retried"};
 constexpr Error kMalformed{Code::kInvalid, "the request is malformed: update the client"};
 
@@ -45,16 +42,6 @@ bool well_formed(std::span<const proto::OneTimePrekey> keys) {
       keys, [](const auto& key) { return key.key.size() == proto::kMaxPublicKey; });
 }
 
-// What a parcel becomes on the server. Takes its ciphertext.
-proto::Envelope wrap(proto::Parcel& parcel, const Message& message, Instant now) {
-  return {.id = parcel.id,
-          .from = message.from,
-          .from_device = message.from_device,
-          .type = parcel.type,
-          .ciphertext = std::move(parcel.ciphertext),
-          .accepted = now};
-}
-
 bool well_formed(const proto::KemPrekey& key) {
   return key.key.size() == proto::kKemPublicKey && key.signature.size() == proto::kSignature;
 }
@@ -62,8 +49,6 @@ bool well_formed(const proto::KemPrekey& key) {
 bool well_formed(std::span<const proto::KemPrekey> keys) {
   return std::ranges::all_of(keys, [](const auto& key) { return well_formed(key); });
 }
-
-std::size_t size_of(const proto::Parcel& parcel) { return parcel.ciphertext.size() + 64; }
 
 }  // namespace
 
@@ -73,8 +58,12 @@ std::vector<ports::Scan> Account::load_scans(const EntityKey& user) {
 
 Account::Account(const EntityKey& user, const std::vector<std::vector<ports::Row>>& rows,
                  const Attachments& attachments, SequenceSource& sequences, Counters& counters,
-                 Duration write_behind)
-    : user_(user), held_(write_behind), sequences_(sequences), counters_(counters) {
+                 Duration write_behind, const Certifier* certifier)
+    : user_(user),
+      held_(write_behind),
+      sequences_(sequences),
+      counters_(counters),
+      certifier_(certifier) {
   std::map<DeviceId, Mailbox::Stock> stocks;
   std::map<DeviceId, KemPrekeys::Stock> kem_stocks;
   for (const ports::Row& row : rows[0]) {
@@ -90,13 +79,17 @@ Account::Account(const EntityKey& user, const std::vector<std::vector<ports::Row
     if (row.key.size() == 1 && row.key[0] == kAccountRow) {
       generation_ = decode<Generation>(row.value).value_or(Generation{}).number;
     }
+    if (row.key == Bytes{kAccessRow}) access_ = to_array<32>(row.value).value_or(AccessDigest{});
     if (row.key.size() != 2 || row.key[0] != kDeviceRow) continue;
     auto record = decode<DeviceRecord>(row.value);
     if (!record) continue;
     const DeviceId id{row.key[1]};
     const std::uint32_t next_prekey = record->next_prekey_id;
-    Device device{std::move(*record), Prekeys(id, next_prekey), KemPrekeys(id, kem_stocks[id]),
-                  Mailbox(id, stocks[id])};
+    Device device{std::move(*record),
+                  Prekeys(id, next_prekey),
+                  KemPrekeys(id, kem_stocks[id]),
+                  Mailbox(id, stocks[id]),
+                  {}};
     if (const auto at = attachments.find(id); at != attachments.end()) {
       device.mailbox.wake(at->second);
     }
@@ -153,6 +146,7 @@ void Account::handle(const Message& message, Env& env, Effects& out) {
     case Verb::kLookup: return lookup(message, env, out);
     case Verb::kFetchBundles: return fetch_bundles(message, env, out);
     case Verb::kUploadPrekeys: return upload_prekeys(message, out);
+    case Verb::kCertify: return certify(message, env, out);
     case Verb::kSubmit: return submit(message, env, out);
     case Verb::kHint: return hint(message, env, out);
     case Verb::kGroupDeliver: return take_group(message, out);
@@ -209,6 +203,7 @@ void Account::create(const Message& message, Effects& out) {
   }
   store_held(out);  // accepted, and then gone with its devices
   devices_.clear();
+  access_ = {};
   prekeys_loaded_ = true;  // there were none before this registration
   for (Fetch& fetch : fetches_) fetch.rows.clear();  // they are of the devices before
   generation_ = message.number;
@@ -220,7 +215,8 @@ void Account::create(const Message& message, Effects& out) {
                  std::move(request->signed_prekey), 0},
                 Prekeys(kPrimary, 0),
                 KemPrekeys(kPrimary, {}),
-                Mailbox(kPrimary, {})};
+                Mailbox(kPrimary, {}),
+                {}};
   device.prekeys.add(request->one_time_prekeys, commit);
   device.kem_prekeys.set_last_resort(request->last_resort_prekey, commit);
   device.kem_prekeys.add(request->kem_prekeys, commit);
@@ -391,96 +387,6 @@ void Account::upload_prekeys(const Message& message, Effects& out) {
   put_kem_stock(commit, message.from_device, device->kem_prekeys);
   out.push_back(Commit{std::move(commit)});
   out.push_back(reply_to(message, proto::ok_frame(message.request)));
-}
-
-// One parcel for each device of this user, made for its present registration. A sender that
-// writes to itself leaves out the device that it writes from.
-bool Account::matches_devices(const proto::Outgoing& outgoing, const Message& message) const {
-  const bool to_self = message.from == UserId{user_};
-  const std::size_t expected = devices_.size() - (to_self ? 1 : 0);
-  if (outgoing.parcels.size() != expected) return false;
-  DeviceId previous{};
-  for (const proto::Parcel& parcel : outgoing.parcels) {
-    const auto it = devices_.find(parcel.device);
-    if (it == devices_.end() || parcel.device <= previous) return false;
-    if (it->second.record.registration_id != parcel.registration_id) return false;
-    if (to_self && parcel.device == message.from_device) return false;
-    previous = parcel.device;
-  }
-  return true;
-}
-
-bool Account::has_room(const proto::Submit& submit) const {
-  std::map<DeviceId, std::size_t> bytes;
-  for (const proto::Outgoing& outgoing : submit.messages) {
-    for (const proto::Parcel& parcel : outgoing.parcels) bytes[parcel.device] += size_of(parcel);
-  }
-  return std::ranges::all_of(bytes, [&](const auto& entry) {
-    return devices_.at(entry.first).mailbox.has_room(submit.messages.size(), entry.second);
-  });
-}
-
-void Account::refuse_stale(const Message& message, Effects& out) const {
-  proto::ErrorBody body{Code::kConflict, "the recipient's devices have changed", {}, {}};
-  for (const auto& [id, device] : devices_) {
-    body.devices.push_back({id, device.record.registration_id});
-  }
-  out.push_back(reply_to(message, proto::make_frame(proto::Kind::kError, message.request, body)));
-}
-
-void Account::submit(const Message& message, Env& env, Effects& out) {
-  auto request = decode<proto::Submit>(message.body);
-  if (!request || request->messages.empty()) return out.push_back(refuse(message, kMalformed));
-  if (devices_.empty()) return out.push_back(refuse(message, kNoDevice));
-  for (const proto::Outgoing& outgoing : request->messages) {
-    if (!matches_devices(outgoing, message)) return refuse_stale(message, out);
-  }
-  if (!has_room(*request)) {
-    ++counters_.refused_full;
-    static constexpr Error kFull{Code::kFull, "the recipient's mailbox is full: it is retried"};
-    return out.push_back(refuse(message, kFull, minutes(1)));
-  }
-  ports::Batch commit = batch();
-  std::map<DeviceId, std::vector<proto::Delivery>> pushes;
-  bool repeated = false;
-  for (proto::Outgoing& outgoing : request->messages) {
-    for (proto::Parcel& parcel : outgoing.parcels) {
-      const proto::Envelope envelope = wrap(parcel, message, env.now);
-      Mailbox& mailbox = devices_.at(parcel.device).mailbox;
-      if (mailbox.enqueue(envelope, sequences_, commit, pushes[parcel.device])) {
-        ++counters_.accepted;
-      } else {
-        repeated = true;
-      }
-    }
-  }
-  // What is repeated may be held: its answer, too, waits until it is stored.
-  const bool holds = held_.used() && !repeated && !commit.empty() &&
-                     std::ranges::all_of(pushes, [&](const auto& entry) {
-                       return devices_.at(entry.first).mailbox.keeps_up();
-                     });
-  if (!holds) store_held(out);
-  for (auto& [id, deliveries] : pushes) {
-    Device& device = devices_.at(id);
-    if (holds) device.mailbox.hold(deliveries.front().sequence);
-    else if (!commit.empty()) store_stock(id, device, commit);
-    push(device, std::move(deliveries), out);
-  }
-  if (holds) return hold(message, std::move(commit), env, out);
-  if (!commit.empty()) out.push_back(Commit{std::move(commit)});
-  out.push_back(reply_to(message, proto::ok_frame(message.request)));
-  read_next(out);
-}
-
-void Account::hint(const Message& message, Env& env, Effects& out) {
-  auto request = decode<proto::Hint>(message.body);
-  if (!request || !matches_devices(request->message, message)) return;
-  for (proto::Parcel& parcel : request->message.parcels) {
-    Device& device = devices_.at(parcel.device);
-    if (!device.mailbox.attachment() || parcel.ciphertext.size() > limits::kMaxHint) continue;
-    const proto::Envelope envelope = wrap(parcel, message, env.now);
-    push_frame(device, proto::make_frame(proto::Kind::kHinted, 0, envelope), out);
-  }
 }
 
 void Account::push_frame(Device& device, const proto::Frame& frame, Effects& out) {

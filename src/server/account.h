@@ -8,6 +8,7 @@
 //             'd' device          DeviceRecord
 //             'm' device          Mailbox::Stock
 //             'k' device          KemPrekeys::Stock
+//             'x'                 digest of the access key (proto::Certify)
 //   kPrekey   device id(4)        a one-time prekey
 //             0xff device position(4)  a KEM prekey; read when it is handed out
 //   kQueue    device sequence(8)  an envelope
@@ -16,6 +17,7 @@
 #include <map>
 #include <optional>
 
+#include "server/certifier.h"
 #include "server/counters.h"
 #include "server/dormant.h"
 #include "server/effects.h"
@@ -49,7 +51,7 @@ class Account final : public Entity {
   static std::vector<ports::Scan> load_scans(const EntityKey& user);
   Account(const EntityKey& user, const std::vector<std::vector<ports::Row>>& rows,
           const Attachments& attachments, SequenceSource& sequences, Counters& counters,
-          Duration write_behind);
+          Duration write_behind, const Certifier* certifier = nullptr);
 
   void on_message(const Message& message, Env& env, Effects& out) override;
   void on_rows(std::vector<ports::Row> rows, Env& env, Effects& out) override;
@@ -64,11 +66,19 @@ class Account final : public Entity {
   void resume(const AttachmentRecord& record);
 
  private:
+  using AccessDigest = ByteArray<32>;
+  static constexpr std::uint8_t kAccessRow = 'x';
+  static constexpr Error kNoDevice{Code::kNotFound,
+                                   "this account has no device: it was deleted or moved"};
+  static constexpr Error kNotYours{Code::kUnauthenticated,
+                                   "this device is not registered any more: register again"};
+
   struct Device {
     DeviceRecord record;
     Prekeys prekeys;
     KemPrekeys kem_prekeys;
     Mailbox mailbox;
+    std::optional<crypto::SenderCertificate> certificate;  // the last one that it was given
 
     proto::PrekeyStock left() const {
       return {static_cast<std::uint32_t>(prekeys.count()), kem_prekeys.stock().left};
@@ -84,6 +94,8 @@ class Account final : public Entity {
   void lookup(const Message& message, Env& env, Effects& out);
   void fetch_bundles(const Message& message, Env& env, Effects& out);
   void upload_prekeys(const Message& message, Effects& out);
+  // account_submit.cc
+  void certify(const Message& message, Env& env, Effects& out);
   void submit(const Message& message, Env& env, Effects& out);
   void hint(const Message& message, Env& env, Effects& out);
   void take_group(const Message& message, Effects& out);
@@ -91,6 +103,7 @@ class Account final : public Entity {
   void hold(const Message& message, ports::Batch rows, Env& env, Effects& out);
   void store_held(Effects& out);
 
+  bool admits(const proto::AccessKey& access, std::span<const proto::Outgoing> messages) const;
   bool matches_devices(const proto::Outgoing& outgoing, const Message& message) const;
   bool has_room(const proto::Submit& submit) const;
   void refuse_stale(const Message& message, Effects& out) const;
@@ -116,6 +129,7 @@ class Account final : public Entity {
   EntityKey user_;
   std::uint64_t generation_ = 0;
   Devices devices_;
+  AccessDigest access_{};  // zero: nobody writes here without a name
   RateWindow lookups_;
   std::map<UserId, RateWindow> bundle_windows_;  // by requester; bounded
   // A request for bundles, while the KEM prekeys for it are read.
@@ -142,6 +156,7 @@ class Account final : public Entity {
   bool waking_ = false;  // a Wake is under way
   SequenceSource& sequences_;
   Counters& counters_;
+  const Certifier* certifier_;
 };
 
 }  // namespace godwit::server

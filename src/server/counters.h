@@ -7,6 +7,8 @@ namespace godwit::server {
 
 struct Counters {
   std::uint64_t accepted = 0;      // envelopes stored, whose sender hears so
+  std::uint64_t sealed = 0;        // of these: from nobody that the server knows
+  std::uint64_t certificates = 0;  // signed
   std::uint64_t delivered = 0;     // envelopes pushed to a device
   std::uint64_t acknowledged = 0;  // envelopes erased because the device has them
   std::uint64_t refused_full = 0;  // submissions to a full mailbox

@@ -27,7 +27,8 @@ enum class Verb : std::uint8_t {
   kFetchBundles = 22,  // body: proto::FetchBundles
   kUploadPrekeys = 23,  // body: proto::UploadPrekeys
   kSubmit = 24,        // body: proto::Submit
-  kHint = 25,  // body: proto::Hint
+  kHint = 25,  // body: proto::Hint; like kSubmit, `from` is nil when it comes without a name
+  kCertify = 27,       // body: proto::Certify
   kGroupDeliver = 26,  // from: the group; number: position of the last; shared: proto::Envelopes
   // to a group (`to` = GroupId)
   kGroupChange = 32,  // body: proto::ChangeGroup

@@ -1,6 +1,7 @@
 #include "server/session.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "crypto/hash.h"
 
@@ -33,6 +34,12 @@ EntityKey handle_of(ByteView pepper, std::string_view phone) {
 struct Addressee {
   EntityKey key{};
   static void fields(auto& m, auto& field) { field(1, m.key); }
+};
+
+// What a Submit or a Hint without a name has to show.
+struct Shown {
+  proto::AccessKey access{};
+  static void fields(auto& m, auto& field) { field(3, m.access); }
 };
 
 }  // namespace
@@ -76,7 +83,7 @@ Message Session::request(Verb verb, proto::Frame& frame) const {
   return m;
 }
 
-void Session::on_frame(proto::Frame frame, ByteView pepper, Effects& out) {
+void Session::on_frame(proto::Frame frame, ByteView pepper, Instant now, Effects& out) {
   const bool notice = frame.kind == Kind::kAck || frame.kind == Kind::kHint;
   if (!notice && frame.id == 0) return refuse_frame(frame, kMalformed, out);
   switch (frame.kind) {
@@ -85,11 +92,14 @@ void Session::on_frame(proto::Frame frame, ByteView pepper, Effects& out) {
     case Kind::kAttach: return attach(frame, out);
     default: break;
   }
+  if (!attached() && frame.kind == Kind::kSubmit) return nameless(Verb::kSubmit, frame, now, out);
+  if (!attached() && frame.kind == Kind::kHint) return nameless(Verb::kHint, frame, now, out);
   if (!attached()) return refuse_frame(frame, kNotAttached, out);
   switch (frame.kind) {
     case Kind::kLookup: return lookup(frame, pepper, out);
     case Kind::kFetchBundles: return to_addressee(Verb::kFetchBundles, frame, out);
     case Kind::kUploadPrekeys: return to_own_account(Verb::kUploadPrekeys, frame, out);
+    case Kind::kCertify: return to_own_account(Verb::kCertify, frame, out);
     case Kind::kSubmit: return to_addressee(Verb::kSubmit, frame, out);
     case Kind::kHint: return to_addressee(Verb::kHint, frame, out);
     case Kind::kChangeGroup: return to_addressee(Verb::kGroupChange, frame, out);
@@ -155,6 +165,21 @@ void Session::to_addressee(Verb verb, proto::Frame& frame, Effects& out) {
   Message m = request(verb, frame);
   m.to = addressee->key;
   out.push_back(Post{std::move(m)});
+}
+
+void Session::nameless(Verb verb, proto::Frame& frame, Instant now, Effects& out) {
+  const auto shown = decode<Shown>(frame.body);
+  if (!shown) return refuse_frame(frame, kMalformed, out);
+  if (shown->access == proto::AccessKey{}) return refuse_frame(frame, kNotAttached, out);
+  const auto minute = static_cast<std::uint32_t>(now.ms / limits::kSealedWindow.ms);
+  if (std::exchange(nameless_minute_, minute) != minute) nameless_ = 0;
+  if (nameless_ >= limits::kSealedRequests) {
+    static constexpr Error kTooFast{Code::kRateLimited, "too much on one connection: try later"};
+    Message m = request(verb, frame);
+    return out.push_back(refuse(m, kTooFast, limits::kSealedWindow));
+  }
+  ++nameless_;
+  to_addressee(verb, frame, out);
 }
 
 void Session::cursor(Verb verb, proto::Frame& frame, Effects& out) {

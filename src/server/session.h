@@ -21,7 +21,7 @@ class Session {
   SessionRecord record() const;
 
   // `pepper` keys the directory's handles.
-  void on_frame(proto::Frame frame, ByteView pepper, Effects& out);
+  void on_frame(proto::Frame frame, ByteView pepper, Instant now, Effects& out);
   // kReply, kAttached, kPush, kKick.
   void on_message(Message message, Effects& out);
   void on_closed(Effects& out);
@@ -36,6 +36,8 @@ class Session {
   void to_own_account(Verb verb, proto::Frame& frame, Effects& out);
   // For requests whose body starts with the user or group that they concern.
   void to_addressee(Verb verb, proto::Frame& frame, Effects& out);
+  // Of somebody who shows the addressee's access key, and no name.
+  void nameless(Verb verb, proto::Frame& frame, Instant now, Effects& out);
   void cursor(Verb verb, proto::Frame& frame, Effects& out);
   void refuse_frame(const proto::Frame& frame, Error error, Effects& out) const;
   void end(Error error, Effects& out) const;
@@ -45,6 +47,8 @@ class Session {
   UserId user_;
   DeviceId device_;
   std::uint8_t codes_requested_ = 0;
+  std::uint16_t nameless_ = 0;  // requests within the minute; an upgrade forgets them
+  std::uint32_t nameless_minute_ = 0;  // of the clock
   std::uint64_t attachment_ = 0;
   std::uint64_t pushes_ = 0;
 };

@@ -16,6 +16,7 @@
 #include "base/id.h"
 #include "ports/store.h"
 #include "proto/messages.h"
+#include "server/certifier.h"
 #include "server/counters.h"
 #include "server/message.h"
 #include "server/placement.h"
@@ -70,6 +71,7 @@ struct ShardConfig {
   ByteArray<32> pepper{};  // keys the directory: HMAC(pepper, number)
   // How long what was pushed may wait for its acknowledgement before it is stored (held.h).
   Duration write_behind;
+  const Certifier* certifier = nullptr;  // outlives the shard; null: nobody gets a certificate
 };
 
 class Shard {

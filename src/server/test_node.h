@@ -35,7 +35,8 @@ class Node {
     for (std::uint16_t i = 0; i < shards_.size(); ++i) {
       Bytes record;
       shards_[i]->hand_over(record);
-      shards_[i] = std::make_unique<Shard>(ShardConfig{{i}, &placement_, {}, write_behind});
+      shards_[i] =
+          std::make_unique<Shard>(ShardConfig{{i}, &placement_, {}, write_behind, &certifier_});
       ASSERT_TRUE(shards_[i]->take_over(record));
       call(i, [](Shard& shard, Env& env, Outputs& out) { shard.wake(env, out); });
     }
@@ -147,6 +148,7 @@ class Node {
   bool duplicate_bus = false;
   std::uint32_t lose_bus = 0;  // every so many-th message
   Instant now{1'000'000};
+  const Certifier& certifier() const { return certifier_; }
 
  private:
   struct Connection {
@@ -155,7 +157,8 @@ class Node {
   };
   void start(std::uint16_t shards) {
     for (std::uint16_t i = 0; i < shards; ++i) {
-      shards_.push_back(std::make_unique<Shard>(ShardConfig{{i}, &placement_, {}, write_behind}));
+      shards_.push_back(
+          std::make_unique<Shard>(ShardConfig{{i}, &placement_, {}, write_behind, &certifier_}));
     }
   }
   template <typename Verb>
@@ -205,6 +208,8 @@ class Node {
   }
 
   Placement placement_;
+  SeededEntropy certifier_entropy_{3};
+  Certifier certifier_{crypto::Key(ByteArray<32>{7}), certifier_entropy_};
   std::vector<std::pair<std::size_t, Duration>> timers_;
   std::uint32_t incarnation_ = 1;
   std::vector<std::unique_ptr<Shard>> shards_;
@@ -232,7 +237,7 @@ class ShardTest : public testing::TestWithParam<std::uint16_t> {
     proto::Register form{.phone = p.phone,
                          .code = code,
                          .registration_id = 100u + p.peer[0],
-                         .identity_key = Bytes(33, 5),
+                         .identity_key = to_bytes(crypto::PublicKey{{p.peer[0]}}.wire()),
                          .signed_prekey = {1, Bytes(33, 5), Bytes(64, 9)},
                          .last_resort_prekey = kem_prekey(kLastResort)};
     for (std::uint32_t id = 1; id <= 30; ++id) form.one_time_prekeys.push_back({id, Bytes(33, 5)});

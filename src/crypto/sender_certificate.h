@@ -8,17 +8,17 @@
 
 #include "base/id.h"
 #include "base/time.h"
-#include "e2e/identity.h"
+#include "crypto/public_key.h"
 
-namespace godwit::e2e {
+namespace godwit::crypto {
 
 struct ServerCertificate {
   std::uint32_t id = 0;
   PublicKey key;
   Bytes wire;  // as signed; what encloses it needs no other field
 
-  static ServerCertificate issue(std::uint32_t id, const PublicKey& key,
-                                 const crypto::KeyPair& trust_root, Entropy& entropy);
+  static ServerCertificate issue(std::uint32_t id, const PublicKey& key, const KeyPair& trust_root,
+                                 Entropy& entropy);
   // Checks no signature: SenderCertificate::validate() does. kCorrupt: malformed.
   static Result<ServerCertificate> parse(ByteView wire);
 };
@@ -33,7 +33,7 @@ struct SenderCertificate {
 
   static SenderCertificate issue(UserId user, DeviceId device, const PublicKey& identity_key,
                                  Instant expires, const ServerCertificate& server,
-                                 const crypto::KeyPair& server_keys, Entropy& entropy);
+                                 const KeyPair& server_keys, Entropy& entropy);
   // Checks no signature: see validate(). kCorrupt: malformed, or the user is no UUID.
   // kUnsupported: names the server's certificate by number instead of enclosing it.
   static Result<SenderCertificate> parse(ByteView wire);
@@ -42,4 +42,4 @@ struct SenderCertificate {
   Result<void> validate(const PublicKey& trust_root, Instant at) const;
 };
 
-}  // namespace godwit::e2e
+}  // namespace godwit::crypto

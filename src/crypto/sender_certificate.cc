@@ -1,8 +1,8 @@
-#include "e2e/sealed_sender_certificate.h"
+#include "crypto/sender_certificate.h"
 
-#include "e2e/record.h"
+#include "crypto/record.h"
 
-namespace godwit::e2e {
+namespace godwit::crypto {
 namespace {
 
 // Both certificates are { 1 the signed part, 2 its signature }.
@@ -21,10 +21,10 @@ struct Signed {
     }));
     return out;
   }
-  static Bytes make(ByteView part, const crypto::KeyPair& by, Entropy& entropy) {
+  static Bytes make(ByteView part, const KeyPair& by, Entropy& entropy) {
     Bytes out;
     put_bytes_field(out, 1, part);
-    put_bytes_field(out, 2, crypto::xeddsa_sign(by.private_key, part, entropy.draw<64>()));
+    put_bytes_field(out, 2, xeddsa_sign(by.private_key, part, entropy.draw<64>()));
     return out;
   }
 };
@@ -66,7 +66,7 @@ bool read_time(const Reader::Field& field, Instant& value) {
 }  // namespace
 
 ServerCertificate ServerCertificate::issue(std::uint32_t id, const PublicKey& key,
-                                           const crypto::KeyPair& trust_root, Entropy& entropy) {
+                                           const KeyPair& trust_root, Entropy& entropy) {
   Bytes part;
   put_uint_field(part, 1, id);
   put_bytes_field(part, 2, key.wire());
@@ -91,7 +91,7 @@ Result<ServerCertificate> ServerCertificate::parse(ByteView wire) {
 SenderCertificate SenderCertificate::issue(UserId user, DeviceId device,
                                            const PublicKey& identity_key, Instant expires,
                                            const ServerCertificate& server,
-                                           const crypto::KeyPair& server_keys, Entropy& entropy) {
+                                           const KeyPair& server_keys, Entropy& entropy) {
   Bytes part;
   put_uint_field(part, 2, device.value);
   put_fixed64_field(part, 3, static_cast<std::uint64_t>(expires.ms));
@@ -137,4 +137,4 @@ Result<void> SenderCertificate::validate(const PublicKey& trust_root, Instant at
   return {};
 }
 
-}  // namespace godwit::e2e
+}  // namespace godwit::crypto
