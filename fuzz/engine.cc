@@ -10,6 +10,7 @@
 #include <set>
 
 #include "base/check.h"
+#include "crypto/sender_certificate.h"
 #include "fuzz.h"
 #include "ports/memory_store.h"
 #include "proto/frame.h"
@@ -30,8 +31,9 @@ UserId user_of(std::size_t person) {
 struct Person {
   ports::MemoryStore store;
   std::unique_ptr<client::Engine> engine;
-  std::deque<proto::Frame> sent;  // requests that the server has not looked at
+  std::deque<client::SendFrame> sent;  // requests that the server has not looked at
   bool connected = false;
+  bool nameless = false;  // the other connection is open
   bool refuse_commits = false;
   std::multiset<std::string> shown;
 
@@ -51,7 +53,7 @@ struct Person {
   }
 
   void restart() {
-    connected = false;
+    connected = nameless = false;
     sent.clear();
     CHECK(load());
   }
@@ -65,9 +67,9 @@ struct Person {
         }
         CHECK(store.write({&commit->batch, 1}, ports::Durability::kSafe));
       } else if (auto* send = std::get_if<client::SendFrame>(&effect)) {
-        if (connected) sent.push_back(std::move(send->frame));
-      } else if (std::holds_alternative<client::Disconnect>(effect)) {
-        connected = false;
+        if (open(send->line)) sent.push_back(std::move(*send));
+      } else if (const auto* end = std::get_if<client::Disconnect>(&effect)) {
+        open(end->line) = false;
       } else if (auto* notify = std::get_if<client::Notify>(&effect)) {
         if (auto* got = std::get_if<client::MessageReceived>(&notify->event)) {
           shown.insert(got->message.text);
@@ -75,6 +77,8 @@ struct Person {
       }
     }
   }
+
+  bool& open(client::Line line) { return line == client::Line::kOwn ? connected : nameless; }
 
   // The live engine equals the restored one (the message rows of a dump are not loaded).
   void check() {
@@ -104,7 +108,7 @@ class Hostile {
     const std::size_t who = what & 1;
     Person& person = people_[who];
     client::Effects out;
-    switch (what / 2 % 13) {
+    switch (what / 2 % 14) {
       case 0: connect(person, out); break;
       case 1:
         person.connected = false;
@@ -126,6 +130,7 @@ class Hostile {
         if (!person.sent.empty()) person.sent.pop_front();
         break;
       case 12: refuse(person, input.octet(), out); break;
+      case 13: turn_nameless(person, out); break;
     }
     person.perform(out);
     person.check();
@@ -162,6 +167,13 @@ class Hostile {
     person.engine->on_connected(env_, out);
   }
 
+  // It opens or breaks, whether it was asked for or not.
+  void turn_nameless(Person& person, client::Effects& out) {
+    person.nameless = !person.nameless;
+    if (person.nameless) person.engine->on_connected(env_, out, client::Line::kNameless);
+    else person.engine->on_disconnected(env_, out, client::Line::kNameless);
+  }
+
   void say(std::size_t who, std::uint8_t length, client::Effects& out) {
     std::string text = std::to_string(said_.size()) + std::string(length, 'x');
     if (people_[who].engine->send_text(kPhones[1 - who], text, {}, env_, out)) said_.insert(text);
@@ -176,16 +188,17 @@ class Hostile {
     if (person.sent.empty()) return;
     proto::ErrorBody body{static_cast<Code>(code % 16), "refused", {code * 100}, {}};
     if (code >= 128) body.devices = {{{1}, bundles_[code & 1].registration_id}};
-    const auto id = person.sent.front().id;
+    const auto id = person.sent.front().frame.id;
+    const client::Line line = person.sent.front().line;
     person.sent.pop_front();
-    person.engine->on_frame(proto::make_frame(proto::Kind::kError, id, body), env_, out);
+    person.engine->on_frame(proto::make_frame(proto::Kind::kError, id, body), env_, out, line);
   }
 
   // Answers the oldest request as an honest server would.
   void answer(std::size_t who, client::Effects& out) {
     Person& person = people_[who];
     if (person.sent.empty()) return;
-    const proto::Frame request = std::move(person.sent.front());
+    const auto [request, line] = std::move(person.sent.front());
     person.sent.pop_front();
     if (request.kind == proto::Kind::kAck) return;
     Bytes body;
@@ -194,10 +207,11 @@ class Hostile {
       case proto::Kind::kAttach: body = encode(proto::Attached{env_.now, {50, 50}}); break;
       case proto::Kind::kLookup: body = encode(proto::LookedUp{user_of(1 - who)}); break;
       case proto::Kind::kFetchBundles: body = encode(proto::Bundles{{bundles_[1 - who]}}); break;
-      case proto::Kind::kSubmit: take(who, request.body); break;
+      case proto::Kind::kCertify: body = certify(who); break;
+      case proto::Kind::kSubmit: take(who, request.body, line); break;
       default: break;
     }
-    person.engine->on_frame({proto::Kind::kOk, request.id, body}, env_, out);
+    person.engine->on_frame({proto::Kind::kOk, request.id, body}, env_, out, line);
   }
 
   Bytes enter(std::size_t who, ByteView body) {
@@ -212,14 +226,27 @@ class Hostile {
     return encode(proto::Registered{user_of(who), {1}});
   }
 
-  void take(std::size_t who, ByteView body) {
+  Bytes certify(std::size_t who) {
+    const auto identity = crypto::PublicKey::parse(bundles_[who].identity_key);
+    CHECK(identity);
+    const auto server = crypto::ServerCertificate::issue(1, {keys_.public_key}, keys_, entropy_);
+    const auto made = crypto::SenderCertificate::issue(user_of(who), {1}, *identity,
+                                                       env_.now + limits::kCertificateLifetime,
+                                                       server, keys_, entropy_);
+    const crypto::PublicKey root{keys_.public_key};
+    return encode(proto::Certified{made.wire, to_bytes(root.wire())});
+  }
+
+  void take(std::size_t who, ByteView body, client::Line line) {
+    const UserId from = line == client::Line::kOwn ? user_of(who) : UserId{};
+    const DeviceId device{from.is_nil() ? std::uint8_t{0} : std::uint8_t{1}};
     const auto submit = decode<proto::Submit>(body);
     CHECK(submit && submit->to == user_of(1 - who));
     for (const auto& message : submit->messages) {
       for (const auto& parcel : message.parcels) {
         if (mail_[1 - who].size() == 64) return;  // loses the rest
         mail_[1 - who].push_back(
-            {parcel.id, user_of(who), {1}, parcel.type, parcel.ciphertext, env_.now});
+            {parcel.id, from, device, parcel.type, parcel.ciphertext, env_.now});
       }
     }
   }
@@ -239,6 +266,8 @@ class Hostile {
 
   SeededEntropy entropy_;
   Env env_;
+  SeededEntropy seed_{4};
+  crypto::KeyPair keys_ = crypto::KeyPair::generate(seed_);  // of all certificates
   Person people_[2];
   proto::Bundle bundles_[2];
   std::vector<proto::Envelope> mail_[2];

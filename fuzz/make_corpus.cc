@@ -131,7 +131,8 @@ void engines() {
     kSpoil = 18,
     kRead = 20,
     kLose = 22,
-    kRefuse = 24
+    kRefuse = 24,
+    kNameless = 26
   };
   constexpr std::uint8_t kBob = 1;
   const Bytes online = {kConnect, kAnswer, kConnect + kBob, kAnswer + kBob};
@@ -144,6 +145,28 @@ void engines() {
   };
   add("reply", {kAnswer + kBob, kSay + kBob, 9, kAnswer + kBob, kAnswer + kBob, kAnswer + kBob,
                 kDeliver, 0, kDeliver, 4, kAnswer, kAnswer, kRead + kBob, kAnswer + kBob});
+  // Both have certificates and have said something; then Bob says more, on a line of its own.
+  add("sealed", {kAnswer + kBob,
+                 kAnswer + kBob,
+                 kSay + kBob,
+                 9,
+                 kAnswer + kBob,
+                 kAnswer + kBob,
+                 kAnswer + kBob,
+                 kDeliver,
+                 0,
+                 kNameless + kBob,
+                 kSay + kBob,
+                 2,
+                 kAnswer + kBob,
+                 kAnswer + kBob,
+                 kDeliver,
+                 4,
+                 kNameless + kBob,
+                 kSay + kBob,
+                 3,
+                 kDeliver,
+                 9});
   add("again", {kDeliver + kBob, 0, kDeliver + kBob, 2, kRestart + kBob, kDeliver + kBob, 0});
   add("forged", {kDeliver + kBob, 41, kSay, 1, kAnswer, kDeliver + kBob, 5, kDeliver + kBob, 4});
   add("failing", {kFail, kSay, 1, kConnect, kAnswer, kFail + kBob, kSay + kBob, 2, kRestart});

@@ -31,6 +31,7 @@ inline constexpr Duration kCertificateReuse = hours(23);  // with more left, non
 inline constexpr Duration kCertificateRenewal = hours(12);  // with less left, a client asks
 inline constexpr Duration kCertificateRetry = minutes(1);  // after a refusal
 inline constexpr std::uint32_t kUnsealTries = 4;  // deliveries of what cannot be opened: damaged?
+inline constexpr std::size_t kVouchedCertificates = 256;  // remembered: 8 KiB
 inline constexpr Duration kNamelessIdle = minutes(1);  // then that connection is closed
 inline constexpr std::size_t kMaxCertificate = 1024;  // 300 octets; room for longer names
 inline constexpr std::uint32_t kSealedRequests = 3000;  // of one connection: as fast as a phone ...

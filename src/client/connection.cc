@@ -13,13 +13,13 @@ Duration clamped(Duration retry_after) {
 void Connection::pump(Turn& turn) {
   if (phase_ != Phase::kOffline || !wanted_ || next_try_ > turn.env.now) return;
   phase_ = Phase::kConnecting;
-  turn.after.emplace_back(Connect{});
+  turn.after.emplace_back(Connect{line_});
 }
 
 void Connection::on_connected(Turn& turn) {
   if (phase_ == Phase::kGivenUp) return;
   phase_ = Phase::kOpen;
-  next_ping_ = turn.env.now + limits::kPingInterval;
+  next_ping_ = turn.env.now + patience();
 }
 
 void Connection::on_attached(Turn& turn) {
@@ -35,7 +35,7 @@ void Connection::on_disconnected(Turn& turn) {
     phase_ = Phase::kOffline;
     next_try_ = turn.env.now + std::max(backoff_.next(turn.env.entropy), retry_after_);
   }
-  if (told_online_ != false || !reason_.empty()) {
+  if (line_ == Line::kOwn && (told_online_ != false || !reason_.empty())) {
     if (reason_.empty()) {
       reason_ = told_online_ ? "the connection was lost" : "the server could not be reached";
     }
@@ -50,12 +50,13 @@ void Connection::ask(Request request, Bytes body, Turn& turn) {
   CHECK(open());
   const std::uint64_t id = next_id_++;
   request.deadline = turn.env.now + limits::kRequestTimeout;
-  turn.after.emplace_back(SendFrame{{request.kind, id, std::move(body)}});
+  turn.after.emplace_back(SendFrame{{request.kind, id, std::move(body)}, line_});
+  if (line_ == Line::kNameless) next_ping_ = turn.env.now + patience();
   requests_.emplace(id, std::move(request));
 }
 
 void Connection::tell(proto::Kind kind, Bytes body, Turn& turn) {
-  if (open()) turn.after.emplace_back(SendFrame{{kind, 0, std::move(body)}});
+  if (open()) turn.after.emplace_back(SendFrame{{kind, 0, std::move(body)}, line_});
 }
 
 std::optional<Request> Connection::answered(std::uint64_t id) {
@@ -63,6 +64,7 @@ std::optional<Request> Connection::answered(std::uint64_t id) {
   if (found == requests_.end()) return std::nullopt;
   Request request = std::move(found->second);
   requests_.erase(found);
+  if (line_ == Line::kNameless) backoff_.reset();
   return request;
 }
 
@@ -71,7 +73,7 @@ void Connection::drop(std::string reason, Turn& turn, Duration retry_after) {
   phase_ = Phase::kClosing;
   reason_ = std::move(reason);
   retry_after_ = clamped(retry_after);
-  turn.after.emplace_back(Disconnect{});
+  turn.after.emplace_back(Disconnect{line_});
 }
 
 void Connection::give_up(std::string reason, Turn& turn) {
@@ -85,14 +87,20 @@ bool Connection::on_tick(Turn& turn) {
     drop("the server did not answer in time", turn);
     return false;
   }
-  if (!attached() || next_ping_ > turn.env.now) return false;
+  if (next_ping_ > turn.env.now) return false;
+  if (line_ == Line::kNameless && requests_.empty()) {
+    want(false);
+    drop({}, turn);
+    return false;
+  }
+  if (!attached()) return false;
   next_ping_ = turn.env.now + limits::kPingInterval;
   return true;
 }
 
 void Connection::on_clock_set_back(Instant now) {
   next_try_ = std::min(next_try_, now + limits::kBackoffMax);
-  next_ping_ = std::min(next_ping_, now + limits::kPingInterval);
+  next_ping_ = std::min(next_ping_, now + patience());
   for (auto& [id, request] : requests_) {
     request.deadline = std::min(request.deadline, now + limits::kRequestTimeout);
   }
@@ -101,8 +109,13 @@ void Connection::on_clock_set_back(Instant now) {
 Instant Connection::deadline() const {
   if (phase_ == Phase::kOffline) return wanted_ ? next_try_ : kNever;
   if (!open()) return kNever;
-  const Instant ping = attached() ? next_ping_ : kNever;
+  const bool idles = line_ == Line::kNameless && requests_.empty();
+  const Instant ping = attached() || idles ? next_ping_ : kNever;
   return requests_.empty() ? ping : std::min(ping, requests_.begin()->second.deadline);
+}
+
+Duration Connection::patience() const {
+  return line_ == Line::kOwn ? limits::kPingInterval : limits::kNamelessIdle;
 }
 
 bool Connection::busy() const {

@@ -2,6 +2,8 @@
 //
 // It counts time, not octets: the edge owns the socket. Every request has a deadline; one that
 // passes means that the connection is dead, whatever the operating system believes.
+//
+// The nameless one is never attached, tells nobody how it goes, and ends when it is not used.
 #pragma once
 
 #include <map>
@@ -23,6 +25,8 @@ struct Request {
 
 class Connection {
  public:
+  explicit Connection(Line line = Line::kOwn) : line_(line) {}
+
   // True: keep a connection, from now on.
   void want(bool wanted) { wanted_ = wanted; }
   // Connects if that is wanted and due.
@@ -53,8 +57,11 @@ class Connection {
   bool busy() const;
 
  private:
+  Duration patience() const;  // with a line on which nothing is said
+
   enum class Phase : std::uint8_t { kOffline, kConnecting, kOpen, kAttached, kClosing, kGivenUp };
 
+  const Line line_;
   Phase phase_ = Phase::kOffline;
   bool wanted_ = false;
   std::optional<bool> told_online_;
@@ -62,7 +69,7 @@ class Connection {
   Backoff backoff_{limits::kBackoffFirst, limits::kBackoffMax};
   Instant next_try_;
   Duration retry_after_;
-  Instant next_ping_;
+  Instant next_ping_;  // of the nameless one: its end
   std::uint64_t next_id_ = 1;
   std::map<std::uint64_t, Request> requests_;  // ids and deadlines grow together
 };

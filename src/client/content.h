@@ -51,6 +51,7 @@ struct Content {
   std::optional<Act> act;
   std::optional<GroupKey> group_key;
   std::uint64_t group_version = 0;  // of `group`: the one that it was encrypted for
+  Bytes profile_key;  // the sender's (sealing.h); in all that its person says
   static void fields(auto& m, auto& field) {
     field(1, m.id);
     field(2, m.composed);
@@ -64,6 +65,7 @@ struct Content {
     field(10, m.act);
     field(40, m.group_key);
     field(41, m.group_version);
+    field(50, m.profile_key, 32);
   }
 };
 

@@ -9,9 +9,9 @@
 namespace godwit::client {
 namespace {
 
-// What a ciphertext adds to its plaintext, at most: MAC, headers, a first message's wrapping, and
-// the parcel around it.
-constexpr std::size_t kParcelOverhead = 2048;
+// What a ciphertext adds to its plaintext, at most: MAC, headers, a first message's wrapping, the
+// seal with its certificate, and the parcel around it.
+constexpr std::size_t kParcelOverhead = 2560;
 
 // What `item` takes in a batch for `devices` devices, about.
 std::size_t cost_of(const Item& item, std::size_t devices) {
@@ -21,6 +21,14 @@ std::size_t cost_of(const Item& item, std::size_t devices) {
 bool permanent(Code code) {
   return code == Code::kInvalid || code == Code::kNotFound || code == Code::kForbidden ||
          code == Code::kTooLarge || code == Code::kUnsupported;
+}
+
+// The key of the device that can take a seal off: the last one that was seen, which only a request
+// to repeat something goes to before its owner accepts it.
+std::optional<e2e::PublicKey> sealing_key(const ContactRow& contact) {
+  if (!Contacts::held(contact)) return Contacts::pinned(contact);
+  const auto key = e2e::PublicKey::parse(contact.contact.new_identity_key);
+  return key ? std::optional(*key) : std::nullopt;
 }
 
 Result<e2e::PrekeyBundle> parse_bundle(const proto::Bundle& in) {
@@ -83,8 +91,11 @@ void Courier::pump(Turn& turn) {
 }
 
 void Courier::serve(UserId user, Lane& lane, Turn& turn) {
-  if (!parts_.healing.requests(user).empty()) return request_retries(user, lane, turn);
   ContactRow* contact = parts_.contacts.find(user);
+  const Way how = way(contact, turn);
+  if (how == Way::kLater) return;
+  lane.sealed = how == Way::kSealed;
+  if (!parts_.healing.requests(user).empty()) return request_retries(user, lane, turn);
   CHECK(contact);
   if (Contacts::held(*contact)) return;  // set_verified() wakes it
   lane.devices = devices_of(*contact, turn);
@@ -98,6 +109,16 @@ void Courier::serve(UserId user, Lane& lane, Turn& turn) {
                                                     : load_queue(*contact, lane, batch, turn);
   if (!loaded) return fetch(user, lane, turn);
   if (!batch.messages.empty()) submit(user, lane, batch, turn);
+}
+
+// What keeps a batch back wakes everybody when it is over.
+Courier::Way Courier::way(const ContactRow* contact, Turn& turn) {
+  if (!contact || contact->profile_key.empty() || !sealing_key(*contact)) return Way::kNamed;
+  if (parts_.sealing.asking()) return Way::kLater;
+  if (!parts_.sealing.ready(turn.env.now)) return Way::kNamed;
+  if (parts_.nameless.open()) return Way::kSealed;
+  parts_.nameless.want(true);
+  return Way::kLater;
 }
 
 // The devices to encrypt for.
@@ -122,7 +143,7 @@ bool Courier::load_queue(ContactRow& contact, Lane& lane, proto::Submit& batch, 
     if (!batch.messages.empty() && octets > limits::kMaxBatchBytes) break;
     const std::uint64_t number = contact.accepted + 1 + batch.messages.size();
     const Content content = content_of(item, parts_.registration.stream(), number);
-    auto sealed = seal(content, 0, contact, lane.devices, lane.fetch, turn);
+    auto sealed = seal(content, 0, contact, lane.devices, lane.sealed, lane.fetch, turn);
     if (!sealed) return false;
     batch.messages.push_back(std::move(*sealed));
   }
@@ -139,7 +160,7 @@ bool Courier::load_repeats(ContactRow& contact, Lane& lane, proto::Submit& batch
     const bool full = batch.messages.size() >= lane.batch || octets > limits::kMaxBatchBytes;
     if (!batch.messages.empty() && full) break;
     const Content content = content_of(sent.item, sent.stream, sent.number);
-    auto sealed = seal(content, sent.repeats, contact, lane.devices, lane.fetch, turn);
+    auto sealed = seal(content, sent.repeats, contact, lane.devices, lane.sealed, lane.fetch, turn);
     if (!sealed) return false;
     batch.messages.push_back(std::move(*sealed));
   }
@@ -162,24 +183,40 @@ void Courier::request_retries(UserId user, Lane& lane, Turn& turn) {
     if (batch.messages.size() == lane.batch) break;
     proto::Outgoing& outgoing = batch.messages.emplace_back();
     for (const proto::DeviceState& to : lane.devices) {
-      outgoing.parcels.push_back({.id = envelope_id(MessageId{request.about.octets}, to, 0),
-                                  .device = to.device,
-                                  .registration_id = to.registration_id,
-                                  .type = proto::CiphertextType::kPlain,
-                                  .ciphertext = request.body});
+      proto::Parcel& parcel = outgoing.parcels.emplace_back();
+      parcel = {.id = envelope_id(MessageId{request.about.octets}, to, 0),
+                .device = to.device,
+                .registration_id = to.registration_id,
+                .type = proto::CiphertextType::kPlain,
+                .ciphertext = request.body};
+      if (lane.sealed) hide(parcel, *parts_.contacts.find(user), turn);
     }
   }
   lane.submitted = batch.messages.size();
   submit(user, lane, batch, turn);
 }
 
-void Courier::submit(UserId user, Lane& lane, const proto::Submit& batch, Turn& turn) {
+void Courier::submit(UserId user, Lane& lane, proto::Submit batch, Turn& turn) {
   lane.asked = true;
   ++in_flight_;
-  parts_.connection.ask({.kind = proto::Kind::kSubmit, .user = user}, encode(batch), turn);
+  if (lane.sealed) batch.access = Sealing::access_key(parts_.contacts.find(user)->profile_key);
+  Connection& line = lane.sealed ? parts_.nameless : parts_.connection;
+  line.ask({.kind = proto::Kind::kSubmit, .user = user}, encode(batch), turn);
+}
+
+// Puts a seal around a parcel, and the sender's name inside.
+void Courier::hide(proto::Parcel& parcel, const ContactRow& to, Turn& turn) {
+  const auto key = sealing_key(to);
+  auto sealed =
+      parts_.sealing.seal(parcel.type, std::move(parcel.ciphertext), *key, turn.env.entropy);
+  // A key of small order, which no session could have been started with: it goes nowhere.
+  parcel.ciphertext = sealed ? std::move(*sealed) : Bytes{};
+  parcel.type = proto::CiphertextType::kSealed;
 }
 
 Content Courier::content_of(const Item& item, std::uint32_t stream, std::uint64_t number) const {
+  // Who was only told that a message arrived is still a stranger.
+  Bytes key = item.receipt ? Bytes{} : parts_.sealing.profile_key();
   return {.id = item.id,
           .composed = item.composed,
           .sender_phone = parts_.registration.profile().phone,
@@ -188,14 +225,15 @@ Content Courier::content_of(const Item& item, std::uint32_t stream, std::uint64_
           .text = item.text,
           .receipt = item.receipt,
           .act = item.act,
-          .group_key = item.group_key};
+          .group_key = item.group_key,
+          .profile_key = std::move(key)};
 }
 
 // Encrypts for each device. An error: a session has run out; `run_out` says which.
 Result<proto::Outgoing> Courier::seal(const Content& content, std::uint32_t repeat,
                                       const ContactRow& contact,
                                       std::span<const proto::DeviceState> devices,
-                                      std::set<DeviceId>& run_out, Turn& turn) {
+                                      bool sealed_sender, std::set<DeviceId>& run_out, Turn& turn) {
   const Bytes plaintext = seal_content(content);
   proto::Outgoing outgoing;
   for (const proto::DeviceState& to : devices) {
@@ -213,6 +251,7 @@ Result<proto::Outgoing> Courier::seal(const Content& content, std::uint32_t repe
                                 .registration_id = to.registration_id,
                                 .type = static_cast<proto::CiphertextType>(sealed->type),
                                 .ciphertext = std::move(sealed->message)});
+    if (sealed_sender) hide(outgoing.parcels.back(), contact, turn);
   }
   return outgoing;
 }
@@ -236,16 +275,21 @@ bool Courier::carries_key(UserId user, GroupId group) const {
 
 void Courier::hint(const Content& content, ContactRow& contact, Turn& turn) {
   if (!parts_.connection.attached() || Contacts::held(contact)) return;
+  const Way how = way(&contact, turn);
+  if (how == Way::kLater) return;
+  const bool nameless = how == Way::kSealed;
   const auto devices = devices_of(contact, turn);
   std::set<DeviceId> run_out;
-  auto sealed = seal(content, 0, contact, devices, run_out, turn);
+  auto sealed = seal(content, 0, contact, devices, nameless, run_out, turn);
   if (!sealed || devices.empty()) return;
-  const UserId user = contact.contact.user;
-  parts_.connection.tell(proto::Kind::kHint, encode(proto::Hint{user, std::move(*sealed)}), turn);
+  proto::Hint hint{contact.contact.user, std::move(*sealed)};
+  if (nameless) hint.access = Sealing::access_key(contact.profile_key);
+  (nameless ? parts_.nameless : parts_.connection).tell(proto::Kind::kHint, encode(hint), turn);
 }
 
 void Courier::fetch(UserId user, Lane& lane, Turn& turn) {
   lane.asked = true;
+  lane.sealed = false;
   ++in_flight_;
   proto::FetchBundles request{.user = user};
   request.devices.assign(lane.fetch.begin(), lane.fetch.end());
@@ -320,6 +364,10 @@ void Courier::on_refused(const Request& request, const proto::ErrorBody& error, 
   Lane& lane = lanes_[request.user];
   lane.asked = false;
   --in_flight_;
+  const bool sealed = std::exchange(lane.sealed, false);
+  // kUnauthenticated: an older server, which takes nothing without a name.
+  const bool unwanted = error.code == Code::kForbidden || error.code == Code::kUnauthenticated;
+  if (sealed && unwanted) return on_stranger(request.user, turn);
   if (error.code == Code::kConflict && request.kind == proto::Kind::kSubmit) {
     on_conflict(request.user, lane, error, turn);
   } else if (error.code == Code::kNotFound && std::exchange(lane.targeted, false)) {
@@ -378,6 +426,24 @@ void Courier::on_permanent(UserId user, Lane& lane, const proto::ErrorBody& erro
   }
   lane.submitted = 0;
   wake(user);
+}
+
+// They have another profile key by now: they hear from us with our name, and give it to us again.
+void Courier::on_stranger(UserId user, Turn& turn) {
+  if (ContactRow* contact = parts_.contacts.find(user)) {
+    contact->profile_key.clear();
+    turn.contacts.insert(user);
+  }
+  wake(user);
+}
+
+void Courier::on_nameless_lost() {
+  for (auto& [user, lane] : lanes_) {
+    if (!lane.asked || !std::exchange(lane.sealed, false)) continue;
+    lane.asked = false;
+    --in_flight_;
+    wake(user);
+  }
 }
 
 void Courier::postpone(UserId user, Lane& lane, Duration at_least, Turn& turn) {

@@ -15,6 +15,7 @@
 #include "client/keyring.h"
 #include "client/outbox.h"
 #include "client/registration.h"
+#include "client/sealing.h"
 #include "client/sessions.h"
 
 namespace godwit::client {
@@ -30,6 +31,8 @@ class Courier {
     SentLog& sent;
     Healing& healing;
     Connection& connection;
+    Connection& nameless;
+    const Sealing& sealing;
   };
   explicit Courier(Parts parts) : parts_(parts) {}
 
@@ -52,6 +55,8 @@ class Courier {
   // A FetchBundles or Submit was refused.
   void on_refused(const Request& request, const proto::ErrorBody& error, Turn& turn);
   void on_disconnected();
+  // What was submitted without a name gets no answer any more.
+  void on_nameless_lost();
 
   // Lets the postponed ones try again whose time has come.
   void on_tick(Turn& turn);
@@ -69,6 +74,7 @@ class Courier {
     Bytes identity;  // that it is encrypted for
     std::vector<proto::DeviceState> present;  // that the server says there are, for kRequests
     bool asked = false;         // a request is under way
+    bool sealed = false;        // the batch is, and goes without a name
     std::set<DeviceId> fetch;   // devices that need a session
     bool targeted = false;      // the request under way names devices
     std::size_t batch = limits::kMaxBatchMessages;
@@ -79,17 +85,22 @@ class Courier {
   };
 
   bool has_work(UserId user) const;
+  // How a batch to this person goes: with a name, without, or not before something else happens.
+  enum class Way : std::uint8_t { kNamed, kSealed, kLater };
+  Way way(const ContactRow* contact, Turn& turn);
   void serve(UserId user, Lane& lane, Turn& turn);
   void request_retries(UserId user, Lane& lane, Turn& turn);
   bool load_repeats(ContactRow& contact, Lane& lane, proto::Submit& submit, Turn& turn);
   bool load_queue(ContactRow& contact, Lane& lane, proto::Submit& submit, Turn& turn);
-  void submit(UserId user, Lane& lane, const proto::Submit& submit, Turn& turn);
+  void submit(UserId user, Lane& lane, proto::Submit batch, Turn& turn);
+  void hide(proto::Parcel& parcel, const ContactRow& to, Turn& turn);
+  void on_stranger(UserId user, Turn& turn);
   void fetch(UserId user, Lane& lane, Turn& turn);
   bool start_session(ContactRow& contact, const proto::Bundle& bundle, Turn& turn);
   Content content_of(const Item& item, std::uint32_t stream, std::uint64_t number) const;
   Result<proto::Outgoing> seal(const Content& content, std::uint32_t repeat,
                                const ContactRow& contact,
-                               std::span<const proto::DeviceState> devices,
+                               std::span<const proto::DeviceState> devices, bool sealed,
                                std::set<DeviceId>& run_out, Turn& turn);
   std::vector<proto::DeviceState> devices_of(const ContactRow& contact, Turn& turn);
   void on_conflict(UserId user, Lane& lane, const proto::ErrorBody& error, Turn& turn);

@@ -15,14 +15,23 @@ namespace godwit::client {
 struct Commit {
   ports::Batch batch;
 };
+// The two connections of an engine. The other one says nothing about who makes it: it must prove
+// another Noise key each time, and share nothing with the own one that could be compared.
+enum class Line : std::uint8_t { kOwn, kNameless };
+
 // Send on the present connection; dropped when there is none (the engine repeats what matters).
 struct SendFrame {
   proto::Frame frame;
+  Line line = Line::kOwn;
 };
 // Open a connection to the server now; answer with on_connected or on_disconnected.
-struct Connect {};
+struct Connect {
+  Line line = Line::kOwn;
+};
 // Close the connection; answer with on_disconnected.
-struct Disconnect {};
+struct Disconnect {
+  Line line = Line::kOwn;
+};
 // Tell the person (or the program that uses the engine).
 struct Notify {
   Event event;

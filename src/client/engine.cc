@@ -125,20 +125,33 @@ void Engine::mark(std::string_view phone, bool verified, Env& env, Effects& out)
 
 // ---- the connection
 
-void Engine::on_connected(Env& env, Effects& out) {
+void Engine::on_connected(Env& env, Effects& out, Line line) {
   Turn turn = state_->begin(env);
+  if (line == Line::kNameless) {
+    state_->nameless.on_connected(turn);
+    state_->courier.wake_all();
+    return state_->finish(turn, out);
+  }
   state_->connection.on_connected(turn);
   if (registered() && state_->connection.open()) state_->attach(turn);
   if (state_->connection.open()) state_->registration.on_connected(turn);
   state_->finish(turn, out);
 }
 
-void Engine::on_disconnected(Env& env, Effects& out) {
+void Engine::on_disconnected(Env& env, Effects& out, Line line) {
   Turn turn = state_->begin(env);
+  if (line == Line::kNameless) {
+    state_->nameless.on_disconnected(turn);
+    state_->courier.on_nameless_lost();
+    return state_->finish(turn, out);
+  }
   state_->connection.on_disconnected(turn);
   state_->registration.on_disconnected(turn);
   state_->connection.want(registered());
   state_->lookups.on_disconnected();
+  state_->nameless.want(false);
+  state_->nameless.drop({}, turn);
+  state_->sealing.on_disconnected();
   state_->courier.on_disconnected();
   state_->inbox.on_disconnected();
   state_->groups.on_disconnected();
@@ -146,10 +159,11 @@ void Engine::on_disconnected(Env& env, Effects& out) {
   state_->finish(turn, out);
 }
 
-void Engine::on_frame(proto::Frame frame, Env& env, Effects& out) {
-  if (!state_->connection.open()) return;
+void Engine::on_frame(proto::Frame frame, Env& env, Effects& out, Line line) {
+  const bool own = line == Line::kOwn;
+  if (!(own ? state_->connection : state_->nameless).open()) return;
   Turn turn = state_->begin(env);
-  state_->route(frame, turn);
+  own ? state_->route(frame, turn) : state_->route_nameless(frame, turn);
   state_->finish(turn, out);
 }
 
@@ -159,10 +173,12 @@ void Engine::on_tick(Env& env, Effects& out) {
     state_->connection.ask({.kind = proto::Kind::kPing}, encode(proto::Ping{state_->ledger.cursor}),
                            turn);
   }
+  state_->nameless.on_tick(turn);
   if (state_->connection.attached()) {
     if (state_->keyring.rotation_due() <= env.now) {
       state_->upload_prekeys(State::kFullStock, turn);
     }
+    state_->sealing.on_tick(turn);
     state_->courier.on_tick(turn);
     state_->groups.on_tick(env.now);
     state_->healing.on_tick(turn);
@@ -181,10 +197,12 @@ void Engine::expire(Env& env, Effects& out) {
 
 Instant Engine::deadline() const {
   const Connection& connection = state_->connection;
-  Instant at = std::min(connection.deadline(), state_->journal.deadline());
+  Instant at =
+      std::min({connection.deadline(), state_->nameless.deadline(), state_->journal.deadline()});
   if (connection.attached()) {
     at = std::min({at, state_->courier.deadline(), state_->lookups.deadline(),
-                   state_->healing.deadline(), state_->groups.deadline()});
+                   state_->healing.deadline(), state_->groups.deadline(),
+                   state_->sealing.deadline()});
     if (!state_->uploading) at = std::min(at, state_->keyring.rotation_due());
   }
   return at;
@@ -192,7 +210,8 @@ Instant Engine::deadline() const {
 
 bool Engine::busy() const {
   return !state_->outbox.empty() || state_->inbox.busy() || state_->registration.waiting() ||
-         state_->connection.busy() || state_->healing.busy() || state_->groups.busy();
+         state_->connection.busy() || state_->nameless.busy() || state_->healing.busy() ||
+         state_->groups.busy();
 }
 
 std::size_t Engine::outbox_size() const { return state_->outbox.texts(); }

@@ -143,11 +143,11 @@ class Engine {
   // Takes it back. A key that waits is accepted, unverified.
   Result<void> set_unverified(std::string_view phone, Env& env, Effects& out);
 
-  // ---- the connection. The engine asks for it with Connect and is told how it goes.
+  // ---- the connections. The engine asks for them with Connect and is told how they go.
 
-  void on_connected(Env& env, Effects& out);
-  void on_disconnected(Env& env, Effects& out);
-  void on_frame(proto::Frame frame, Env& env, Effects& out);
+  void on_connected(Env& env, Effects& out, Line line = Line::kOwn);
+  void on_disconnected(Env& env, Effects& out, Line line = Line::kOwn);
+  void on_frame(proto::Frame frame, Env& env, Effects& out, Line line = Line::kOwn);
 
   // Call when deadline() is reached: reconnects, time-outs, pings, retries.
   void on_tick(Env& env, Effects& out);

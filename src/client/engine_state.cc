@@ -31,6 +31,8 @@ Result<void> Engine::State::load(const Snapshot& snapshot) {
       const auto stored = decode<SettingsRow>(row.value);
       if (!stored) return fail(stored.error());
       settings = *stored;
+    } else if (snapshot.space == Space::kProfile && tag == 'Z') {
+      GODWIT_TRY(sealing.load(row));
     } else if (snapshot.space == Space::kProfile) {
       GODWIT_TRY(keyring.load(row));
     } else if (snapshot.space == Space::kContact && tag == 'C' && rest.size() == 16) {
@@ -137,6 +139,7 @@ ports::Batch Engine::State::dump() const {
   }
   registration.store_all(batch);
   keyring.store_all(batch);
+  sealing.store_all(batch);
   contacts.store_all(batch);
   sessions.store_all(batch);
   outbox.store_all(batch);
@@ -158,6 +161,7 @@ Turn Engine::State::begin(Env& env) {
   Turn turn{env};
   if (env.now < latest) {
     connection.on_clock_set_back(env.now);
+    nameless.on_clock_set_back(env.now);
     lookups.on_clock_set_back();
     courier.on_clock_set_back();
     healing.on_clock_set_back(env.now);
@@ -179,6 +183,7 @@ void Engine::State::finish(Turn& turn, Effects& out) {
     for (const UserId user : inbox.take_answered()) courier.wake(user);
   }
   courier.pump(turn);
+  nameless.pump(turn);
   for (const UserId user : turn.contacts) contacts.store(user, turn.batch);
   for (const SessionKey& key : turn.sessions) sessions.store(key, turn.batch);
   recent.flush(turn);
@@ -233,6 +238,26 @@ void Engine::State::route(proto::Frame& frame, Turn& turn) {
   }
 }
 
+// Answers to what was submitted without a name; and the end of that line.
+void Engine::State::route_nameless(const proto::Frame& frame, Turn& turn) {
+  const auto closing = frame.kind == Kind::kClosing ? decode<proto::Closing>(frame.body)
+                                                    : fail(Code::kUnsupported, "");
+  if (closing) return nameless.drop({}, turn, closing->retry_after);
+  if (frame.kind != Kind::kOk && frame.kind != Kind::kError) return;
+  const auto request = nameless.answered(frame.id);
+  if (!request) return;
+  if (frame.kind == Kind::kOk) return courier.on_accepted(request->user, turn);
+  const auto error = decode<proto::ErrorBody>(frame.body);
+  if (!error) return nameless.drop({}, turn);
+  courier.on_refused(*request, *error, turn);
+}
+
+// There is a certificate now, or there will be none for a while: what waited for it goes on.
+void Engine::State::on_sealing(Turn& turn) {
+  inbox.on_sealing(turn);
+  courier.wake_all();
+}
+
 void Engine::State::on_answer(const Request& request, ByteView body, Turn& turn) {
   switch (request.kind) {
     case Kind::kRequestCode: return registration.on_code_requested(turn);
@@ -255,6 +280,11 @@ void Engine::State::on_answer(const Request& request, ByteView body, Turn& turn)
     case Kind::kFetchBundles: {
       const auto bundles = decode<proto::Bundles>(body);
       return bundles ? courier.on_bundles(request.user, *bundles, turn) : malformed(turn);
+    }
+    case Kind::kCertify: {
+      const auto answer = decode<proto::Certified>(body);
+      sealing.on_certified(answer ? *answer : proto::Certified{}, turn);
+      return on_sealing(turn);
     }
     case Kind::kSubmit: return courier.on_accepted(request.user, turn);
     case Kind::kFetchGroup: {
@@ -290,6 +320,7 @@ void Engine::State::on_error(const Request& request, const proto::ErrorBody& err
     case Kind::kFetchGroup:
     case Kind::kChangeGroup:
     case Kind::kSubmitGroup: return groups.on_refused(request, error, turn);
+    case Kind::kCertify: sealing.on_refused(error, turn); return on_sealing(turn);
     // Asked for again with the next attachment or notice.
     case Kind::kUploadPrekeys: uploading = false; return;
     default: return connection.drop(error.text, turn, error.retry_after);
@@ -298,6 +329,7 @@ void Engine::State::on_error(const Request& request, const proto::ErrorBody& err
 
 void Engine::State::on_attached(const proto::Attached& attached, Turn& turn) {
   connection.on_attached(turn);
+  sealing.on_attached(attached, turn);
   upload_prekeys(attached.prekeys, turn);
   for (const std::string& phone : outbox.unresolved()) lookups.want(phone);
   for (const std::string& phone : groups.unresolved()) {

@@ -6,6 +6,7 @@
 #include "client/engine.h"
 #include "client/groups.h"
 #include "client/inbox.h"
+#include "client/sealing.h"
 
 namespace godwit::client {
 
@@ -23,15 +24,18 @@ struct Engine::State {
   RecentContents recent;
   EngineCounters counters;
   Connection connection;
+  Connection nameless{Line::kNameless};
   Lookups lookups{connection};
   Registration registration{keyring, connection};
+  Sealing sealing{{registration, keyring, connection}};
   Outbox outbox{contacts, receipts, sent, journal, ledger};
   Healing healing{{registration, contacts, sessions, sent, counters}};
-  Courier courier{{registration, keyring, contacts, sessions, outbox, sent, healing, connection}};
+  Courier courier{{registration, keyring, contacts, sessions, outbox, sent, healing, connection,
+                   nameless, sealing}};
   Groups groups{{registration, keyring, contacts, outbox, courier, lookups, connection, recent,
                  journal, ledger}};
   Inbox inbox{{registration, keyring, contacts, sessions, chats, journal, settings, outbox, lookups,
-               connection, healing, recent, groups, ledger, counters}};
+               connection, healing, recent, groups, ledger, counters, sealing}};
   bool uploading = false;  // prekeys are on their way to the server
   Instant latest;          // the time of the latest event
 
@@ -54,9 +58,11 @@ struct Engine::State {
 
   void attach(Turn& turn);
   void route(proto::Frame& frame, Turn& turn);
+  void route_nameless(const proto::Frame& frame, Turn& turn);
   void on_answer(const Request& request, ByteView body, Turn& turn);
   void on_error(const Request& request, const proto::ErrorBody& error, Turn& turn);
   void on_attached(const proto::Attached& attached, Turn& turn);
+  void on_sealing(Turn& turn);
   void on_lookup(const std::string& phone, UserId user, Turn& turn);
   void on_lookup_error(const std::string& phone, const proto::ErrorBody& error, Turn& turn);
   static const proto::PrekeyStock kFullStock;  // no one-time prekeys are missing

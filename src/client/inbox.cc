@@ -39,7 +39,9 @@ void Inbox::on_deliver(proto::Deliver deliver, Turn& turn) {
   }
 }
 
-void Inbox::on_hint(const proto::Envelope& envelope, Turn& turn) {
+void Inbox::on_hint(proto::Envelope envelope, Turn& turn) {
+  const bool sealed = envelope.type == proto::CiphertextType::kSealed;
+  if (sealed && !parts_.sealing.open(envelope)) return;
   const ContactRow* contact = parts_.contacts.find(envelope.from);
   if (!contact || contact->unconfirmed || waiting()) return;
   if (!parts_.sessions.find({envelope.from, envelope.from_device})) return;
@@ -57,7 +59,11 @@ void Inbox::work(Turn& turn) {
   Arrived arrived;
   const Sequence before = parts_.ledger.cursor;
   while (!parked_.empty()) {
-    process(parked_.front().envelope, arrived, turn);
+    parked_octets_ -= parked_.front().envelope.ciphertext.size();
+    const Seal seal = unseal(parked_.front().envelope, turn);
+    parked_octets_ += parked_.front().envelope.ciphertext.size();
+    if (seal == Seal::kLater) break;
+    if (seal == Seal::kOpen) process(parked_.front().envelope, arrived, turn);
     if (waiting()) break;
     parts_.ledger.cursor = parked_.front().sequence;
     parked_octets_ -= parked_.front().envelope.ciphertext.size();
@@ -68,6 +74,30 @@ void Inbox::work(Turn& turn) {
   if (parts_.ledger.cursor == before) return;
   turn.ledger = true;
   parts_.connection.tell(proto::Kind::kAck, encode(proto::Ack{parts_.ledger.cursor}), turn);
+}
+
+void Inbox::on_sealing(Turn& turn) {
+  if (!parked_.empty() && !waiting()) work(turn);
+}
+
+Inbox::Seal Inbox::unseal(proto::Envelope& envelope, Turn& turn) {
+  if (envelope.type != proto::CiphertextType::kSealed) return Seal::kOpen;
+  if (parts_.sealing.awaits_root()) return Seal::kLater;
+  const auto opened = parts_.sealing.open(envelope);
+  if (opened) return Seal::kOpen;
+  const Code code = opened.error().code;
+  if (code == Code::kDuplicate) return Seal::kRefused;  // an own message came back
+  if (code == Code::kCorrupt || code == Code::kUnsupported) {
+    // Damaged on its way, or where it lay. There is no telling whom to ask to repeat it.
+    if (damaged_.id != envelope.id) damaged_ = {envelope.id};
+    if (++damaged_.tries < limits::kUnsealTries) {
+      parts_.connection.drop("a message was damaged on its way: it is delivered again", turn);
+      return Seal::kLater;
+    }
+  }
+  ++parts_.counters.undecryptable;
+  turn.notify(SenderRefused{std::string(opened.error().text)});
+  return Seal::kRefused;
 }
 
 // Receipts, and what is unread.
@@ -117,6 +147,7 @@ void Inbox::process(const proto::Envelope& envelope, Arrived& arrived, Turn& tur
   ContactRow* contact = parts_.contacts.find(from);
   CHECK(contact);
   turn.contacts.insert(from);
+  if (content->profile_key.size() == 32) contact->profile_key = std::move(content->profile_key);
   // The id tells a repetition, not the number: a sender that was restored from a backup uses
   // numbers again. A receipt may be applied as often as it comes.
   const auto seen = contact->window.accept(content->stream, content->number);

@@ -21,6 +21,7 @@
 #include "client/outbox.h"
 #include "client/recent_contents.h"
 #include "client/registration.h"
+#include "client/sealing.h"
 #include "client/sessions.h"
 
 namespace godwit::client {
@@ -43,13 +44,14 @@ class Inbox {
     Groups& groups;
     Ledger& ledger;
     EngineCounters& counters;
+    Sealing& sealing;
   };
   explicit Inbox(Parts parts) : parts_(parts) {}
 
   void on_deliver(proto::Deliver deliver, Turn& turn);
   // Something of the moment, of somebody known. Whatever else it says is not believed here: only
   // what has a number and a place in the queue is shown once and in order.
-  void on_hint(const proto::Envelope& envelope, Turn& turn);
+  void on_hint(proto::Envelope envelope, Turn& turn);
   // The directory's answer about a number, nil when nobody has it.
   void on_lookup(const std::string& phone, UserId user, Turn& turn);
   // It could not answer now.
@@ -57,6 +59,9 @@ class Inbox {
   bool waits_for(const std::string& phone) const { return question_ && question_->phone == phone; }
   // The server delivers again what was not acknowledged.
   void on_disconnected();
+
+  // The server has answered who it is that vouches for senders.
+  void on_sealing(Turn& turn);
 
   // What waited for a group's state is read, now that there is one.
   void on_released(std::vector<proto::Envelope> envelopes, Turn& turn);
@@ -81,6 +86,9 @@ class Inbox {
   };
 
   void work(Turn& turn);
+  // Takes the seal off the delivery at the front.
+  enum class Seal : std::uint8_t { kOpen, kRefused, kLater };
+  Seal unseal(proto::Envelope& envelope, Turn& turn);
   // The directory is being asked about the delivery at the front.
   bool waiting() const { return question_ && !question_->answered; }
   void process(const proto::Envelope& envelope, Arrived& arrived, Turn& turn);
@@ -98,6 +106,10 @@ class Inbox {
   std::size_t parked_octets_ = 0;
   std::optional<Question> question_;
   std::set<UserId> answered_;
+  struct Damaged {
+    EnvelopeId id;
+    std::uint32_t tries = 0;
+  } damaged_;  // what could not be opened, and is delivered again
   std::deque<EnvelopeId> read_;  // the last ones, since the engine was loaded
 };
 

@@ -3,7 +3,7 @@
 //
 //   kProfile  'P' ProfileRow · 'I' own identity · 'K' KeyCounters · 'L' Ledger
 //             'S' id SignedPrekeyRow · 'O' id one-time prekey · 'Q' id one-time Kyber prekey
-//             'X' SettingsRow · 'U' a KyberUse of a last-resort prekey
+//             'X' SettingsRow · 'U' a KyberUse of a last-resort prekey · 'Z' SealingRow
 //   kContact  'C' user ContactRow · 'U' chat order UnreadRow · 'T' user chunk recent contents
 //   kSession  user device -> e2e::Session
 //             'M' chat ChatRow · 'B' name BroadcastList · 'W' order WaitingAct
@@ -82,11 +82,23 @@ struct Ledger {
   }
 };
 
+// Of sealed sender (sealing.h).
+struct SealingRow {
+  Bytes profile_key;
+  Bytes certificate, trust_root;
+  static void fields(auto& m, auto& field) {
+    field(1, m.profile_key, 32);
+    field(2, m.certificate, limits::kMaxCertificate);
+    field(3, m.trust_root, proto::kMaxPublicKey);
+  }
+};
+
 struct ContactRow {
   Contact contact;
   bool unconfirmed = false;     // the directory could not be asked for the number yet
   std::uint64_t accepted = 0;   // contents for this person that the server has taken
   DeliveryWindow window;        // contents from this person
+  Bytes profile_key;            // theirs; empty: they are written to with a name
   static void fields(auto& m, auto& field) {
     field(1, m.contact.user);
     field(2, m.contact.phone, 16);
@@ -96,6 +108,7 @@ struct ContactRow {
     field(6, m.unconfirmed);
     field(7, m.accepted);
     field(8, m.window);
+    field(50, m.profile_key, 32);
   }
 };
 

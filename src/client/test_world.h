@@ -9,6 +9,7 @@
 
 #include "client/engine.h"
 #include "client/history.h"
+#include "crypto/sender_certificate.h"
 #include "ports/memory_store.h"
 #include "proto/frame.h"
 
@@ -36,8 +37,9 @@ class Device {
   MessageId send(std::string_view to, std::string_view text);
   void read(std::string_view from);
   void tick();
-  void receive(proto::Frame frame);
+  void receive(proto::Frame frame, Line line = Line::kOwn);
   void disconnect();  // the network did it
+  void lose_nameless();
   void crash();       // drops what was asked and not performed; loads again
   bool step();        // performs one effect, or takes one frame; false: nothing to do
   // What a person would see: texts of a chat, in order, with the state of own ones.
@@ -57,6 +59,8 @@ class Device {
   std::vector<Event> told;
   bool connected = false;
   bool reachable = true;           // the network lets it connect
+  bool nameless = false;           // its other connection is open
+  bool hides = true;               // the network lets it open that
   std::uint64_t performed = 0;     // effects so far
   std::uint64_t crash_after = 0;   // crashes once, when `performed` is this
 
@@ -69,7 +73,7 @@ class Device {
   SeededEntropy entropy_;
   std::unique_ptr<Engine> engine_;
   std::deque<Effect> effects_;
-  std::deque<proto::Frame> frames_;
+  std::deque<std::pair<Line, proto::Frame>> frames_;
 };
 
 class World {
@@ -94,15 +98,21 @@ class World {
     proto::KemPrekey last_resort_prekey;
     std::deque<proto::KemPrekey> kem_prekeys;
     std::vector<proto::Delivery> mailbox;
+    proto::AccessKey access{};
     std::uint64_t last_sequence = 0;
     bool attached = false;
   };
-  void serve(Device& device, const proto::Frame& frame);
+  void serve(Device& device, const proto::Frame& frame, Line line = Line::kOwn);
   void gone(Device& device);
   Account& account(std::string_view phone);
   Account* account_of(UserId user);
   void push(Account& account, std::uint64_t after);
   std::uint64_t asked(proto::Kind kind) { return asked_[kind]; }
+  // Submits that came without a name.
+  std::uint64_t nameless() const { return nameless_; }
+  // A certificate as the server gives them; or as another one does, with a root of its own.
+  crypto::SenderCertificate certificate(UserId user, ByteView identity_key, Instant expires,
+                                        bool forged = false);
 
   // Consulted first: a frame here is the answer.
   std::function<std::optional<proto::Frame>(const proto::Frame&)> reply;
@@ -110,20 +120,27 @@ class World {
   std::function<std::optional<proto::ErrorBody>(const proto::Frame&)> refuse;
   std::function<bool(const proto::Frame&)> swallow;      // true: no answer, nothing happens
   std::function<void(UserId to, proto::Envelope&)> tamper;  // before it is stored
+  bool certifies = true;                                 // it gives certificates
   std::function<bool(const proto::Frame&)> lose_answer;  // true: it happens, nobody hears
   Instant now{1'000'000'000};
 
  private:
-  std::optional<proto::Frame> answer(Device& device, const proto::Frame& frame);
+  std::optional<proto::Frame> answer(Device& device, const proto::Frame& frame, Line line);
+  proto::Frame on_certify(Account& account, const proto::Frame& frame);
+  std::optional<proto::Frame> on_nameless(const proto::Frame& frame);
+  std::optional<proto::Frame> on_hint(const Account* from, const proto::Frame& frame);
   proto::Frame on_register(Device& device, const proto::Frame& frame);
   proto::Frame on_bundles(const proto::Frame& frame);
-  proto::Frame on_submit(Account& from, const proto::Frame& frame);
+  proto::Frame on_submit(const Account* from, const proto::Frame& frame);
   Account* account_at(const Device& device);
 
   std::vector<std::unique_ptr<Device>> devices_;
   std::map<std::string, Account, std::less<>> accounts_;
   std::map<proto::Kind, std::uint64_t> asked_;
+  std::uint64_t nameless_ = 0;
   SeededEntropy entropy_{77};
+  crypto::KeyPair root_ = crypto::KeyPair::generate(entropy_);
+  crypto::KeyPair signer_ = crypto::KeyPair::generate(entropy_);
 };
 
 using Texts = std::vector<std::string>;

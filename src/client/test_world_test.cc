@@ -32,7 +32,7 @@ void Device::crash() {
   effects_.clear();
   frames_.clear();
   if (connected) world_.gone(*this);
-  connected = false;
+  connected = nameless = false;
   load();
 }
 
@@ -44,18 +44,21 @@ void Device::perform(Effect& effect) {
   if (auto* commit = std::get_if<Commit>(&effect)) {
     EXPECT_TRUE(store.write({&commit->batch, 1}, ports::Durability::kSafe));
   } else if (auto* send = std::get_if<SendFrame>(&effect)) {
-    if (connected) world_.serve(*this, send->frame);
+    const bool open = send->line == Line::kOwn ? connected : nameless;
+    if (open) world_.serve(*this, send->frame, send->line);
   } else if (auto* notify = std::get_if<Notify>(&effect)) {
     told.push_back(std::move(notify->event));
-  } else if (std::holds_alternative<Connect>(effect)) {
-    connected = reachable;
+  } else if (const auto* connect = std::get_if<Connect>(&effect)) {
+    const bool own = connect->line == Line::kOwn;
+    const bool opens = reachable && (own || hides);
+    (own ? connected : nameless) = opens;
     Env at = env();
     Effects out;
-    if (reachable) engine_->on_connected(at, out);
-    else engine_->on_disconnected(at, out);
+    if (opens) engine_->on_connected(at, out, connect->line);
+    else engine_->on_disconnected(at, out, connect->line);
     keep(std::move(out));
   } else {
-    disconnect();
+    std::get<Disconnect>(effect).line == Line::kOwn ? disconnect() : lose_nameless();
   }
 }
 
@@ -69,21 +72,31 @@ bool Device::step() {
     return true;
   }
   if (frames_.empty()) return false;
-  Frame frame = std::move(frames_.front());
+  auto [line, frame] = std::move(frames_.front());
   frames_.pop_front();
   Env at = env();
   Effects out;
-  engine_->on_frame(std::move(frame), at, out);
+  engine_->on_frame(std::move(frame), at, out, line);
   keep(std::move(out));
   return true;
 }
 
-void Device::receive(Frame frame) { frames_.push_back(std::move(frame)); }
+void Device::receive(Frame frame, Line line) { frames_.emplace_back(line, std::move(frame)); }
+
+void Device::lose_nameless() {
+  if (!nameless) return;
+  nameless = false;
+  std::erase_if(frames_, [](const auto& entry) { return entry.first == Line::kNameless; });
+  Env at = env();
+  Effects out;
+  engine_->on_disconnected(at, out, Line::kNameless);
+  keep(std::move(out));
+}
 
 void Device::disconnect() {
   if (!connected) return;
   connected = false;
-  frames_.clear();
+  std::erase_if(frames_, [](const auto& entry) { return entry.first == Line::kOwn; });
   world_.gone(*this);
   Env at = env();
   Effects out;
@@ -195,25 +208,26 @@ void World::gone(Device& device) {
   if (Account* account = account_at(device)) account->attached = false;
 }
 
-void World::serve(Device& device, const Frame& frame) {
+void World::serve(Device& device, const Frame& frame, Line line) {
   ++asked_[frame.kind];
   if (swallow && swallow(frame)) return;
   if (reply) {
-    if (auto made = reply(frame)) return device.receive(std::move(*made));
+    if (auto made = reply(frame)) return device.receive(std::move(*made), line);
   }
   if (refuse) {
     if (const auto error = refuse(frame)) {
-      return device.receive(proto::make_frame(Kind::kError, frame.id, *error));
+      return device.receive(proto::make_frame(Kind::kError, frame.id, *error), line);
     }
   }
-  auto usual = answer(device, frame);
-  if (usual && !(lose_answer && lose_answer(frame))) device.receive(std::move(*usual));
+  auto usual = answer(device, frame, line);
+  if (usual && !(lose_answer && lose_answer(frame))) device.receive(std::move(*usual), line);
   if (frame.kind == Kind::kAttach) {
     if (Account* own = account_at(device)) push(*own, 0);
   }
 }
 
-std::optional<Frame> World::answer(Device& device, const Frame& frame) {
+std::optional<Frame> World::answer(Device& device, const Frame& frame, Line line) {
+  if (line == Line::kNameless) return on_nameless(frame);
   static const proto::ErrorBody kUnknown{Code::kUnauthenticated, "not yours"};
   if (frame.kind == Kind::kRegister) return on_register(device, frame);
   if (frame.kind == Kind::kRequestCode) return proto::ok_frame(frame.id);
@@ -235,18 +249,10 @@ std::optional<Frame> World::answer(Device& device, const Frame& frame) {
       }
       return proto::make_frame(Kind::kOk, frame.id, proto::LookedUp{found->second.user});
     }
-    case Kind::kHint: {
-      auto hint = decode<proto::Hint>(frame.body);
-      Account* to = account_of(hint->to);
-      if (!to || !to->attached) return std::nullopt;
-      proto::Parcel& parcel = hint->message.parcels[0];
-      const proto::Envelope envelope{parcel.id,   own->user,         DeviceId{1},
-                                     parcel.type, parcel.ciphertext, now};
-      to->device->receive(proto::make_frame(Kind::kHinted, 0, envelope));
-      return std::nullopt;
-    }
+    case Kind::kHint: return on_hint(own, frame);
+    case Kind::kCertify: return on_certify(*own, frame);
     case Kind::kFetchBundles: return on_bundles(frame);
-    case Kind::kSubmit: return on_submit(*own, frame);
+    case Kind::kSubmit: return on_submit(own, frame);
     case Kind::kUploadPrekeys: {
       const auto upload = decode<proto::UploadPrekeys>(frame.body);
       if (upload->replace) own->one_time_prekeys.clear(), own->kem_prekeys.clear();
@@ -265,12 +271,68 @@ std::optional<Frame> World::answer(Device& device, const Frame& frame) {
   }
 }
 
+std::optional<Frame> World::on_hint(const Account* from, const Frame& frame) {
+  auto hint = decode<proto::Hint>(frame.body);
+  Account* to = account_of(hint->to);
+  if (!to || !to->attached) return std::nullopt;
+  proto::Parcel& parcel = hint->message.parcels[0];
+  const proto::Envelope envelope{.id = parcel.id,
+                                 .from = from ? from->user : UserId{},
+                                 .from_device = DeviceId{from ? std::uint8_t{1} : std::uint8_t{0}},
+                                 .type = parcel.type,
+                                 .ciphertext = parcel.ciphertext,
+                                 .accepted = now};
+  to->device->receive(proto::make_frame(Kind::kHinted, 0, envelope));
+  return std::nullopt;
+}
+
+crypto::SenderCertificate World::certificate(UserId user, ByteView identity_key, Instant expires,
+                                             bool forged) {
+  const auto root = forged ? crypto::KeyPair::generate(entropy_) : root_.clone();
+  const auto server = crypto::ServerCertificate::issue(1, {signer_.public_key}, root, entropy_);
+  return crypto::SenderCertificate::issue(user, DeviceId{1},
+                                          *crypto::PublicKey::parse(identity_key), expires, server,
+                                          signer_, entropy_);
+}
+
+Frame World::on_certify(Account& account, const Frame& frame) {
+  if (!certifies) {
+    return proto::make_frame(Kind::kError, frame.id, proto::ErrorBody{Code::kUnsupported, "none"});
+  }
+  account.access = decode<proto::Certify>(frame.body)->access;
+  const auto made =
+      certificate(account.user, account.identity_key, now + limits::kCertificateLifetime);
+  const crypto::PublicKey root{root_.public_key};
+  return proto::make_frame(Kind::kOk, frame.id, proto::Certified{made.wire, to_bytes(root.wire())});
+}
+
+// What somebody may ask who has not said who they are.
+std::optional<Frame> World::on_nameless(const Frame& frame) {
+  const bool hint = frame.kind == Kind::kHint;
+  const auto submit = decode<proto::Submit>(frame.body);  // a Hint has the same two fields
+  const auto shown = hint ? decode<proto::Hint>(frame.body)->access : submit->access;
+  const Account* to = account_of(submit->to);
+  EXPECT_TRUE(hint || frame.kind == Kind::kSubmit);
+  if (!to || to->access != shown) {
+    return proto::make_frame(Kind::kError, frame.id, proto::ErrorBody{Code::kForbidden, "who?"});
+  }
+  if (hint) return on_hint(nullptr, frame);
+  ++nameless_;
+  for (const auto& message : submit->messages) {
+    for (const auto& parcel : message.parcels) {
+      EXPECT_EQ(parcel.type, proto::CiphertextType::kSealed);
+    }
+  }
+  return on_submit(nullptr, frame);
+}
+
 Frame World::on_register(Device& device, const Frame& frame) {
   auto request = decode<proto::Register>(frame.body);
   Account& account = accounts_[request->phone];
   if (account.user.is_nil()) account.user = UserId::random(entropy_);
   if (account.device != &device || account.identity_key != request->identity_key) {
     account.mailbox.clear();
+    account.access = {};
     account.one_time_prekeys.assign(request->one_time_prekeys.begin(),
                                     request->one_time_prekeys.end());
     account.kem_prekeys.assign(request->kem_prekeys.begin(), request->kem_prekeys.end());
@@ -303,7 +365,7 @@ Frame World::on_bundles(const Frame& frame) {
   return proto::make_frame(Kind::kOk, frame.id, proto::Bundles{{bundle}});
 }
 
-Frame World::on_submit(Account& from, const Frame& frame) {
+Frame World::on_submit(const Account* from, const Frame& frame) {
   const auto submit = decode<proto::Submit>(frame.body);
   Account* to = account_of(submit->to);
   if (!to) {
@@ -323,9 +385,10 @@ Frame World::on_submit(Account& from, const Frame& frame) {
     const bool pending =
         std::ranges::any_of(to->mailbox, [&](const auto& d) { return d.envelope.id == parcel.id; });
     if (pending) continue;
-    to->mailbox.push_back(
-        {Sequence{++to->last_sequence},
-         {parcel.id, from.user, DeviceId{1}, parcel.type, parcel.ciphertext, now}});
+    to->mailbox.push_back({Sequence{++to->last_sequence},
+                           {parcel.id, from ? from->user : UserId{},
+                            DeviceId{from ? std::uint8_t{1} : std::uint8_t{0}}, parcel.type,
+                            parcel.ciphertext, now}});
     if (tamper) tamper(to->user, to->mailbox.back().envelope);
   }
   push(*to, before);

@@ -317,12 +317,17 @@ struct GroupRefused {
   GroupId group;
   std::string text;
 };
+// A message claimed a sender and could not prove it. Nothing of it was believed.
+struct SenderRefused {
+  std::string text;
+};
 struct ConnectionChanged {
   bool online = false;
   std::string reason;  // why it went, in words; empty when online
 };
-using Event = std::variant<MessageReceived, MessageChanged, MessageErased, StatusChanged,
-                           CodeRequested, Registered, Failed, IdentityChanged, TypingChanged,
-                           ConnectionChanged, GroupChanged, GroupChangeDone, GroupRefused>;
+using Event =
+    std::variant<MessageReceived, MessageChanged, MessageErased, StatusChanged, CodeRequested,
+                 Registered, Failed, IdentityChanged, TypingChanged, ConnectionChanged,
+                 GroupChanged, GroupChangeDone, GroupRefused, SenderRefused>;
 
 }  // namespace godwit::client

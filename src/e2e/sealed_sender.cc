@@ -359,15 +359,17 @@ Bytes SplitSealed::received_by(const Recipient& recipient) const {
   return out;
 }
 
-Result<SealedContent> open_sealed(ByteView received, const SealedReceiver& receiver, Instant at) {
+Result<SealedContent> open_unvouched(ByteView received, const LocalIdentity& own) {
   if (received.empty()) return fail(Code::kCorrupt, "an empty message");
-  auto content = [&]() -> Result<SealedContent> {
-    switch (received[0] >> 4) {
-      case kVersion1 >> 4: return open_version1(received.subspan(1), receiver.own);
-      case kReceived2 >> 4: return open_version2(received.subspan(1), receiver.own);
-      default: return fail(Code::kUnsupported, "another version of sealed messages");
-    }
-  }();
+  switch (received[0] >> 4) {
+    case kVersion1 >> 4: return open_version1(received.subspan(1), own);
+    case kReceived2 >> 4: return open_version2(received.subspan(1), own);
+    default: return fail(Code::kUnsupported, "another version of sealed messages");
+  }
+}
+
+Result<SealedContent> open_sealed(ByteView received, const SealedReceiver& receiver, Instant at) {
+  auto content = open_unvouched(received, receiver.own);
   if (!content) return content;
   GODWIT_TRY(content->sender.validate(receiver.trust_root, at));
   if (content->sender.user == receiver.user && content->sender.device == receiver.device) {

@@ -90,4 +90,7 @@ struct SealedReceiver {
 // (SenderCertificate::validate). kDuplicate: this device's own message came back: drop it.
 Result<SealedContent> open_sealed(ByteView received, const SealedReceiver& receiver, Instant at);
 
+// The same for whoever looks at the certificate themselves, before anything in it is believed.
+Result<SealedContent> open_unvouched(ByteView received, const LocalIdentity& own);
+
 }  // namespace godwit::e2e

@@ -23,6 +23,7 @@ ClientRuntime::ClientRuntime(io::Loop& loop, ports::Store& store, Entropy& entro
       entropy_(entropy),
       listener_(listener),
       link_(loop, entropy, *this),
+      nameless_(*this),
       after_failure_(seconds(1), limits::kBackoffMax) {
   loop_.add_source(*this);
 }
@@ -114,6 +115,37 @@ void ClientRuntime::open_link() {
   link_.open(server_, device_key_, pinned_);
 }
 
+// ---- the nameless connection
+
+ClientRuntime::Nameless::Nameless(ClientRuntime& owner)
+    : runtime(owner), link(owner.loop_, owner.entropy_, *this) {}
+
+// Only to the server that the own connection has proven: no key is learnt here.
+void ClientRuntime::open_nameless() {
+  if (!nameless_.link.down()) return;
+  if (!pinned_ || !link_.up()) return nameless_.on_link_down(LinkFault::kUnreachable, {});
+  nameless_.link.open(server_, crypto::KeyPair::generate(entropy_), pinned_);
+}
+
+void ClientRuntime::Nameless::on_link_up(const crypto::CurvePoint&) {
+  runtime.act([](auto& engine, Env& env, auto& out) {
+    engine.on_connected(env, out, client::Line::kNameless);
+  });
+}
+
+void ClientRuntime::Nameless::on_link_frame(proto::Frame frame) {
+  runtime.act([&](auto& engine, Env& env, auto& out) {
+    engine.on_frame(std::move(frame), env, out, client::Line::kNameless);
+  });
+}
+
+// What its faults mean is for the own connection to find out, and to tell.
+void ClientRuntime::Nameless::on_link_down(LinkFault, std::string) {
+  runtime.act([](auto& engine, Env& env, auto& out) {
+    engine.on_disconnected(env, out, client::Line::kNameless);
+  });
+}
+
 ClientRuntime::Link ClientRuntime::link() const {
   return link_.up() ? Link::kOnline : link_.down() ? Link::kOffline : Link::kConnecting;
 }
@@ -166,6 +198,7 @@ void ClientRuntime::on_turn_end() {
   if (lost_) return;
   if (!effects_.empty()) wake();
   link_.flush();
+  nameless_.link.flush();
   arm_timer();
 }
 
@@ -196,7 +229,7 @@ void ClientRuntime::perform(client::Effects effects) {
 
 void ClientRuntime::perform_one(client::Effect& effect) {
   if (auto* send = std::get_if<client::SendFrame>(&effect)) {
-    link_.send(send->frame);
+    (send->line == client::Line::kOwn ? link_ : nameless_.link).send(send->frame);
   } else if (auto* notify = std::get_if<client::Notify>(&effect)) {
     const auto* change = std::get_if<client::ConnectionChanged>(&notify->event);
     if (change != nullptr && !change->online && fault_ == LinkFault::kNone) {
@@ -204,11 +237,12 @@ void ClientRuntime::perform_one(client::Effect& effect) {
       reason_ = change->reason;
     }
     listener_.on_event(notify->event);
-  } else if (std::get_if<client::Connect>(&effect) != nullptr) {
-    open_link();
-  } else if (std::get_if<client::Disconnect>(&effect) != nullptr) {
-    link_.flush();
-    link_.close();
+  } else if (const auto* connect = std::get_if<client::Connect>(&effect)) {
+    connect->line == client::Line::kOwn ? open_link() : open_nameless();
+  } else if (const auto* disconnect = std::get_if<client::Disconnect>(&effect)) {
+    ServerLink& link = disconnect->line == client::Line::kOwn ? link_ : nameless_.link;
+    link.flush();
+    link.close();
   }
 }
 
@@ -221,6 +255,7 @@ void ClientRuntime::recover(Error error) {
     return;
   }
   link_.close();
+  nameless_.link.close();
   listener_.on_commit_failed(error);
 }
 

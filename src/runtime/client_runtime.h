@@ -5,6 +5,8 @@
 // write fails the rest is dropped, the engine is loaded anew from the store, and the listener is
 // told: nothing that was not stored was ever sent or shown.
 //
+// A second connection, for what is sealed, proves a key that is made for it and thrown away.
+//
 // Its own rows lie in its own partition: the device's Noise key, the pinned server key, the
 // server's address. One thread: the loop's.
 #pragma once
@@ -75,6 +77,16 @@ class ClientRuntime final : private io::Source, private ServerLink::Owner {
   void on_link_frame(proto::Frame frame) override;
   void on_link_down(LinkFault fault, std::string reason) override;
 
+  // The engine's other connection, which shows a new key each time and nothing of this device.
+  struct Nameless final : ServerLink::Owner {
+    explicit Nameless(ClientRuntime& runtime);
+    void on_link_up(const crypto::CurvePoint& server) override;
+    void on_link_frame(proto::Frame frame) override;
+    void on_link_down(LinkFault fault, std::string reason) override;
+    ClientRuntime& runtime;
+    ServerLink link;
+  };
+
   Result<void> load_engine();
   Result<void> load_own_rows();
   Result<void> write_own_row(std::string_view key, Bytes value);
@@ -83,6 +95,7 @@ class ClientRuntime final : private io::Source, private ServerLink::Owner {
   void perform_one(client::Effect& effect);
   void recover(Error error);
   void open_link();
+  void open_nameless();
   void wake();
   void arm_timer();
 
@@ -91,6 +104,7 @@ class ClientRuntime final : private io::Source, private ServerLink::Owner {
   Entropy& entropy_;
   Listener& listener_;
   ServerLink link_;
+  Nameless nameless_;
   std::unique_ptr<client::Engine> engine_;
   client::Effects effects_;  // of this turn
   crypto::KeyPair device_key_;

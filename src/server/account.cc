@@ -204,6 +204,7 @@ void Account::create(const Message& message, Effects& out) {
   store_held(out);  // accepted, and then gone with its devices
   devices_.clear();
   access_ = {};
+  admitted_ = {};
   prekeys_loaded_ = true;  // there were none before this registration
   for (Fetch& fetch : fetches_) fetch.rows.clear();  // they are of the devices before
   generation_ = message.number;

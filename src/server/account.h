@@ -103,7 +103,7 @@ class Account final : public Entity {
   void hold(const Message& message, ports::Batch rows, Env& env, Effects& out);
   void store_held(Effects& out);
 
-  bool admits(const proto::AccessKey& access, std::span<const proto::Outgoing> messages) const;
+  bool admits(const proto::AccessKey& access, std::span<const proto::Outgoing> messages);
   bool matches_devices(const proto::Outgoing& outgoing, const Message& message) const;
   bool has_room(const proto::Submit& submit) const;
   void refuse_stale(const Message& message, Effects& out) const;
@@ -130,6 +130,7 @@ class Account final : public Entity {
   std::uint64_t generation_ = 0;
   Devices devices_;
   AccessDigest access_{};  // zero: nobody writes here without a name
+  proto::AccessKey admitted_{};  // the last one that has this digest; zero: none yet
   RateWindow lookups_;
   std::map<UserId, RateWindow> bundle_windows_;  // by requester; bounded
   // A request for bundles, while the KEM prekeys for it are read.

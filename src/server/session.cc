@@ -36,10 +36,14 @@ struct Addressee {
   static void fields(auto& m, auto& field) { field(1, m.key); }
 };
 
-// What a Submit or a Hint without a name has to show.
+// What a Submit or a Hint without a name has to show, too.
 struct Shown {
+  EntityKey key{};
   proto::AccessKey access{};
-  static void fields(auto& m, auto& field) { field(3, m.access); }
+  static void fields(auto& m, auto& field) {
+    field(1, m.key);
+    field(3, m.access);
+  }
 };
 
 }  // namespace
@@ -179,7 +183,9 @@ void Session::nameless(Verb verb, proto::Frame& frame, Instant now, Effects& out
     return out.push_back(refuse(m, kTooFast, limits::kSealedWindow));
   }
   ++nameless_;
-  to_addressee(verb, frame, out);
+  Message m = request(verb, frame);
+  m.to = shown->key;
+  out.push_back(Post{std::move(m)});
 }
 
 void Session::cursor(Verb verb, proto::Frame& frame, Effects& out) {

@@ -66,7 +66,7 @@ void Device::unload() {
   engine_.reset();
   steps_.clear();
   committing_ = false;
-  connection_.reset();
+  for (auto& connection : connections_) connection.reset();
   effects_to_live_ = 0;
   ++life_number_;
 }
@@ -204,18 +204,22 @@ void Device::done(const Step& step) {
 void Device::perform(client::Commit&) {}  // pump() does
 
 void Device::perform(client::SendFrame& send) {
-  if (connection_) life_.net.to_server(*connection_, send.frame);
+  const auto connection = connections_[static_cast<std::size_t>(send.line)];
+  if (connection) life_.net.to_server(*connection, send.frame);
 }
 
-void Device::perform(client::Connect&) {
-  if (connection_) return life_.verdict.broken("engine", "asks for a second connection");
-  life_.note(name_, "connects");
-  connection_ = life_.net.connect(index_, *this);
+void Device::perform(client::Connect& connect) {
+  auto& connection = connections_[static_cast<std::size_t>(connect.line)];
+  if (connection) return life_.verdict.broken("engine", "asks for a second connection");
+  const bool nameless = connect.line == client::Line::kNameless;
+  life_.note(name_, nameless ? "connects without a name" : "connects");
+  connection = life_.net.connect(index_, *this, nameless);
 }
 
-void Device::perform(client::Disconnect&) {
+void Device::perform(client::Disconnect& disconnect) {
   life_.note(name_, "disconnects");
-  if (connection_) life_.net.close(*connection_, Net::End::kClient);
+  const auto connection = connections_[static_cast<std::size_t>(disconnect.line)];
+  if (connection) life_.net.close(*connection, Net::End::kClient);
 }
 
 void Device::perform(client::Notify& notify) {
@@ -240,6 +244,7 @@ void Device::seen(const client::Event& event) {
   } else if (const auto* status = std::get_if<client::StatusChanged>(&event)) {
     checkers.receipts_forward.seen(viewer(), status->id, status->status, life_.verdict);
   } else if (std::holds_alternative<client::Registered>(event)) {
+    user_ = engine_->profile().user;
     life_.took_over(index_);
   } else if (const auto* failed = std::get_if<client::Failed>(&event)) {
     const Duration wait = std::max(failed->retry_after, seconds(5));
@@ -275,29 +280,39 @@ void Device::plan_tick() {
   });
 }
 
+std::optional<client::Line> Device::line_of(ConnectionId id) const {
+  for (const client::Line line : {client::Line::kOwn, client::Line::kNameless}) {
+    if (running() && connections_[static_cast<std::size_t>(line)] == id) return line;
+  }
+  return std::nullopt;
+}
+
 void Device::connected(ConnectionId id) {
-  if (!running() || connection_ != id) return;
+  const auto line = line_of(id);
+  if (!line) return;
   life_.note(name_, "is connected", id);
-  tell([this](Env& env, client::Effects& out) {
-    engine_->on_connected(env, out);
+  tell([&](Env& env, client::Effects& out) {
+    engine_->on_connected(env, out, *line);
     return 0;
   });
 }
 
 void Device::received(ConnectionId id, proto::Frame frame) {
-  if (!running() || connection_ != id) return;
+  const auto line = line_of(id);
+  if (!line) return;
   tell([&](Env& env, client::Effects& out) {
-    engine_->on_frame(std::move(frame), env, out);
+    engine_->on_frame(std::move(frame), env, out, *line);
     return 0;
   });
 }
 
 void Device::disconnected(ConnectionId id) {
-  if (!running() || connection_ != id) return;
+  const auto line = line_of(id);
+  if (!line) return;
   life_.note(name_, "is disconnected", id);
-  connection_.reset();
-  tell([this](Env& env, client::Effects& out) {
-    engine_->on_disconnected(env, out);
+  connections_[static_cast<std::size_t>(*line)].reset();
+  tell([&](Env& env, client::Effects& out) {
+    engine_->on_disconnected(env, out, *line);
     return 0;
   });
 }
@@ -412,6 +427,16 @@ void Device::audit() {
   }
   checkers.shown_once.history(viewer(), received, life_.verdict);
   checkers.sender_order.history(viewer(), in_order, life_.verdict);
+}
+
+std::optional<e2e::SealedContent> Device::unseal(ByteView sealed) {
+  const auto row =
+      disk_.rows().get(client::Engine::partition(), ports::Space::kProfile, client::row_key('I'));
+  if (!row) return std::nullopt;
+  const auto identity = e2e::LocalIdentity::parse(row->value);
+  auto content = identity ? e2e::open_unvouched(sealed, *identity) : fail(identity.error());
+  if (!content) return std::nullopt;
+  return std::move(*content);
 }
 
 void Device::check_delivered() {

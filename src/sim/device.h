@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "client/engine.h"
+#include "e2e/sealed_sender.h"
 #include "sim/disk.h"
 #include "sim/life.h"
 
@@ -55,6 +56,9 @@ class Device final : public Net::Client {
   // A device that was restored has forgotten what it showed, and may show it again.
   Viewer viewer() const { return {index_, generation_ << 16 | restorations_}; }
   const ByteArray<32>& peer() const { return peer_; }
+  UserId user() const { return user_; }
+  // What is in a seal for this device, if it can take it off: for checkers.
+  std::optional<e2e::SealedContent> unseal(ByteView sealed);
   // Nothing waits: not in the engine, not in its keeper.
   bool settled() const;
   // Every stored message, chat by chat, oldest first.
@@ -93,6 +97,7 @@ class Device final : public Net::Client {
   void perform(client::Notify& notify);
   void done(const Step& step);
   void seen(const client::Event& event);
+  std::optional<client::Line> line_of(ConnectionId id) const;
   void plan_tick();
   void load();
   void unload();
@@ -114,7 +119,8 @@ class Device final : public Net::Client {
   std::deque<Step> steps_;
   bool committing_ = false;
   bool pumping_ = false;
-  std::optional<ConnectionId> connection_;
+  std::optional<ConnectionId> connections_[2];  // by client::Line
+  UserId user_;  // once it was registered
   std::uint64_t life_number_ = 0;  // of the process: what belongs to an earlier one is dropped
   std::uint32_t effects_to_live_ = 0;
   Instant tick_at_ = kNever;

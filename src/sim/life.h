@@ -21,6 +21,8 @@ struct Statistics {
   std::uint64_t late = 0;        // of those shown: in place of one that could not be read
   std::uint64_t requested = 0;   // deliveries that their sender was asked to repeat
   std::uint64_t repeated = 0;    // contents that were sent again
+  std::uint64_t sealed = 0;      // parcels submitted without a name, repetitions included
+  std::uint64_t named = 0;       // and with one
   std::uint64_t frames = 0;
   std::uint64_t commits = 0;  // of clients; those of the server are in its counters
   std::uint64_t faults = 0;
@@ -55,6 +57,13 @@ struct Life {
   Checkers checkers;
   Statistics statistics;
   Net net;
+  // What is in a seal for this user, and the credential of the device that wrote it.
+  struct Unsealed {
+    ByteArray<32> writer{};
+    proto::CiphertextType type{};
+    Bytes ciphertext;
+  };
+  std::function<std::optional<Unsealed>(UserId to, ByteView sealed)> unseal;
   // A person's device has been registered: what waited for an earlier one is gone.
   std::function<void(DeviceIndex)> took_over;
 };

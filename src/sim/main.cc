@@ -66,6 +66,8 @@ void add(Tally& sum, const Tally& one) {
   a.requested += b.requested;
   a.repeated += b.repeated;
   a.injuries += b.injuries;
+  a.sealed += b.sealed;
+  a.named += b.named;
   a.frames += b.frames;
   a.commits += b.commits;
   a.faults += b.faults;
@@ -202,16 +204,17 @@ void report(const Options& options, const Tally& sum, double seconds) {
   if (options.json) {
     std::printf(
         "{\"seeds\":%llu,\"seconds\":%.2f,\"seeds_per_second\":%.1f,"
-        "\"simulated_hours\":%.2f,\"texts\":%llu,\"deliveries\":%llu,\"frames\":%llu,"
+        "\"simulated_hours\":%.2f,\"texts\":%llu,\"deliveries\":%llu,\"sealed\":%llu,\"named\":%"
+        "llu,\"frames\":%llu,"
         "\"commits\":%llu,\"faults\":%llu,\"injuries\":%llu,\"requested\":%llu,"
         "\"repeated\":%llu,\"late\":%llu,\"events\":%llu,\"slowest_heal_ms\":%llu,\"hash\":\"%"
         "016llx\","
         "\"failures\":%llu,\"failed_seed\":%llu,\"checker\":\"%s\"}\n",
         number(s.seeds), seconds, rate, hours, number(s.composed), number(s.deliveries),
-        number(s.frames), number(s.commits), number(s.faults), number(s.injuries),
-        number(s.requested), number(s.repeated), number(s.late), number(s.events),
-        number(s.slowest_heal_ms), number(sum.hash), number(sum.failures), number(sum.failed_seed),
-        sum.checker);
+        number(s.sealed), number(s.named), number(s.frames), number(s.commits), number(s.faults),
+        number(s.injuries), number(s.requested), number(s.repeated), number(s.late),
+        number(s.events), number(s.slowest_heal_ms), number(sum.hash), number(sum.failures),
+        number(sum.failed_seed), sum.checker);
     return;
   }
   if (options.hash) {
@@ -220,13 +223,14 @@ void report(const Options& options, const Tally& sum, double seconds) {
     return;
   }
   std::printf(
-      "%llu seeds in %.1f s (%.0f/s): %.1f simulated hours, %llu texts, %llu deliveries, "
+      "%llu seeds in %.1f s (%.0f/s): %.1f simulated hours, %llu texts, %llu deliveries (%llu "
+      "parcels sealed, %llu not), "
       "%llu frames, %llu client commits, %llu faults, %llu of them injuries (%llu deliveries "
       "unreadable and asked for again, %llu contents repeated, %llu texts shown late); "
       "slowest to heal %.1f s; hash %016llx; %llu seeds failed\n",
       number(s.seeds), seconds, rate, hours, number(s.composed), number(s.deliveries),
-      number(s.frames), number(s.commits), number(s.faults), number(s.injuries),
-      number(s.requested), number(s.repeated), number(s.late),
+      number(s.sealed), number(s.named), number(s.frames), number(s.commits), number(s.faults),
+      number(s.injuries), number(s.requested), number(s.repeated), number(s.late),
       static_cast<double>(s.slowest_heal_ms) / 1000, number(sum.hash), number(sum.failures));
 }
 

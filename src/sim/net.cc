@@ -4,13 +4,13 @@
 
 namespace godwit::sim {
 
-ConnectionId Net::connect(DeviceIndex from, Client& client) {
+ConnectionId Net::connect(DeviceIndex from, Client& client, bool nameless) {
   const ConnectionId id = next_++;
   Connection& connection = connections_[id];
   connection.device = from;
   connection.client = &client;
   const Duration round_trip = latency() + latency();
-  timeline_.in(round_trip, [this, id] {
+  timeline_.in(round_trip, [this, id, nameless] {
     const auto at = connections_.find(id);
     if (at == connections_.end()) return;
     const bool cut = cut_[at->second.device] > timeline_.now();
@@ -22,7 +22,7 @@ ConnectionId Net::connect(DeviceIndex from, Client& client) {
     }
     at->second.server = true;
     Client* const end = at->second.client;
-    server_->opened(id, at->second.device);
+    server_->opened(id, at->second.device, nameless);
     if (connections_.contains(id) && at->second.client == end) end->connected(id);
   });
   return id;

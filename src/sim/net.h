@@ -30,7 +30,8 @@ class Net {
    public:
     virtual ~Server() = default;
     virtual bool listening() const = 0;
-    virtual void opened(ConnectionId id, DeviceIndex from) = 0;
+    // `nameless`: it proves a key that nobody has seen before.
+    virtual void opened(ConnectionId id, DeviceIndex from, bool nameless) = 0;
     virtual void received(ConnectionId id, proto::Frame frame) = 0;
     virtual void closed(ConnectionId id) = 0;
   };
@@ -47,7 +48,7 @@ class Net {
   void set_weather(Weather weather) { weather_ = weather; }
 
   // Ends in connected() or disconnected().
-  ConnectionId connect(DeviceIndex from, Client& client);
+  ConnectionId connect(DeviceIndex from, Client& client, bool nameless = false);
   void to_server(ConnectionId id, const proto::Frame& frame);
   void to_client(ConnectionId id, const SharedBytes& octets);
   // Delivers what `by` has sent, then closes; disconnected() and closed() follow.

@@ -7,7 +7,7 @@ namespace {
 
 struct Ends : Net::Client, Net::Server {
   bool listening() const override { return up; }
-  void opened(ConnectionId, DeviceIndex) override { ++opens; }
+  void opened(ConnectionId, DeviceIndex, bool) override { ++opens; }
   void closed(ConnectionId) override { ++closes; }
   void connected(ConnectionId) override { ++connects; }
   void disconnected(ConnectionId) override { ++disconnects; }

@@ -20,12 +20,14 @@ Node::~Node() = default;
 void Node::start() {
   life_.note("server", "starts", ++incarnation_);
   placement_ = std::make_unique<server::Placement>(shard_count_, incarnation_);
+  certifier_ = std::make_unique<server::Certifier>(crypto::Key(ByteArray<32>{0x5b}), entropy_);
   for (std::uint16_t i = 0; i < shard_count_; ++i) {
     server::ShardConfig config;
     config.id = {i};
     config.placement = placement_.get();
     config.pepper.fill(0x5a);
     config.write_behind = write_behind_;
+    config.certifier = certifier_.get();
     shards_.push_back(std::make_unique<server::Shard>(config));
   }
   next_session_ = 1;
@@ -222,8 +224,8 @@ void Node::tick(std::size_t shard) {
   });
 }
 
-void Node::opened(ConnectionId id, DeviceIndex from) {
-  const ByteArray<32> peer = peer_of_(from);
+void Node::opened(ConnectionId id, DeviceIndex from, bool nameless) {
+  const ByteArray<32> peer = nameless ? entropy_.draw<32>() : peer_of_(from);
   const Place place{static_cast<std::size_t>(life_.luck.below(shards_.size())), {next_session_++}};
   places_[id] = place;
   connections_[place.session] = id;

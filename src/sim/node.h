@@ -52,7 +52,7 @@ class Node final : public Net::Server {
 
   // Net::Server
   bool listening() const override { return running() && !stopping_; }
-  void opened(ConnectionId id, DeviceIndex from) override;
+  void opened(ConnectionId id, DeviceIndex from, bool nameless) override;
   void received(ConnectionId id, proto::Frame frame) override;
   void closed(ConnectionId id) override;
 
@@ -91,6 +91,7 @@ class Node final : public Net::Server {
 
   std::uint32_t incarnation_ = 0;
   std::unique_ptr<server::Placement> placement_;
+  std::unique_ptr<server::Certifier> certifier_;
   std::vector<std::unique_ptr<server::Shard>> shards_;
   std::uint64_t next_session_ = 1;
   std::map<ConnectionId, Place> places_;

@@ -28,6 +28,7 @@ class Tap {
     std::map<std::uint64_t, Asked> asked;
   };
   void answered(const Asked& asked, const proto::Frame& frame);
+  void submitted(const ByteArray<32>& peer, UserId to, const proto::Parcel& parcel);
 
   Life& life_;
   const ports::MemoryStore& rows_;

@@ -11,6 +11,7 @@ World::World(std::uint64_t seed, Trace::Print print, Length length)
     for (const auto& each : people_) each->audit();  // what is forgiven must be known
     life_.checkers.never_lost.replaced(person);
   };
+  life_.unseal = [this](UserId to, ByteView sealed) { return unseal(to, sealed); };
 }
 World::~World() = default;
 
@@ -26,6 +27,22 @@ void World::begin(std::uint16_t shards) {
     node_->set_write_behind(between(life_.luck, milliseconds(1), milliseconds(2000)));
   }
   node_->start();
+}
+
+std::optional<Life::Unsealed> World::unseal(UserId to, ByteView sealed) {
+  for (const auto& reader : people_) {
+    if (reader->user() != to) continue;
+    auto content = reader->unseal(sealed);
+    if (!content) continue;
+    for (const auto& writer : people_) {
+      if (writer->user() != content->sender.user) continue;
+      const bool starts = content->type == e2e::SealedType::kPrekey;
+      return Life::Unsealed{
+          writer->peer(), starts ? proto::CiphertextType::kPrekey : proto::CiphertextType::kWhisper,
+          std::move(content->message)};
+    }
+  }
+  return std::nullopt;
 }
 
 Device& World::add_person(std::string phone) {

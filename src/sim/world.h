@@ -44,6 +44,8 @@ class World {
   void server_restarts();
 
  private:
+  // What a sealed parcel says, for checkers.
+  std::optional<Life::Unsealed> unseal(UserId to, ByteView sealed);
   void people_write();
   void person_acts(Device& device);
   void things_break();

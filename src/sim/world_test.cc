@@ -32,10 +32,14 @@ TEST(WorldTest, LongLivesKeepEveryPromise) {
     sum.deliveries += outcome.statistics.deliveries;
     sum.injuries += outcome.statistics.injuries;
     sum.requested += outcome.statistics.requested;
+    sum.sealed += outcome.statistics.sealed;
+    sum.named += outcome.statistics.named;
   }
   EXPECT_GT(sum.deliveries, 5000u);
   EXPECT_GT(sum.injuries, 100u);
-  EXPECT_GT(sum.requested, 100u);
+  // What is damaged is mostly a seal, which is delivered again rather than asked for.
+  EXPECT_GT(sum.requested, 0u);
+  EXPECT_GT(sum.sealed, 3 * sum.named);
 }
 
 TEST(WorldTest, OneSeedIsOneLife) {

@@ -191,9 +191,9 @@ def pair(programs):
             server.close()
 
 
-def stored_rows(programs, server):
-    """{space: rows} of a stopped server's store."""
-    counted = subprocess.run([os.path.join(programs, "store_rows"), server.data],
+def stored_rows(programs, server, *holding):
+    """{space: rows} of a stopped server's store; only those that hold octets given in hex."""
+    counted = subprocess.run([os.path.join(programs, "store_rows"), server.data, *holding],
                              capture_output=True, text=True, check=True)
     return {space: int(rows) for space, rows in map(str.split, counted.stdout.splitlines())}
 

@@ -115,6 +115,9 @@ void ReceiveCommand::on_event(const client::Event& event) {
     }
     note("The keys of " + who(identity->phone, identity->user) +
          " changed: a new phone, or somebody in between (godwit verify).");
+  } else if (const auto* refused = std::get_if<client::SenderRefused>(&event)) {
+    if (options_.json) emit({{"type", "refused"}, {"reason", refused->text}});
+    note("A message was refused and not shown: " + refused->text + ".");
   } else if (std::holds_alternative<client::ConnectionChanged>(event)) {
     if (drains()) wait_for_quiet();
   }
