@@ -122,8 +122,7 @@ void Healing::on_request(const proto::Envelope& envelope, Turn& turn) {
   const bool again = order && parts_.sent.repeated(*order);
   if ((present || again) && !reset_session(key, turn)) return;
   // What fails again and again is left to on_alive(), which has more patience.
-  const bool at_once = order && parts_.sent.at(*order).repeats < limits::kRepeatsAtOnce;
-  if (at_once && parts_.sent.repeat(*order, turn)) {
+  if (order && parts_.sent.repeat(*order, SentLog::Why::kAsked, turn)) {
     ++parts_.counters.repeated;
     woken_.insert(user);
   }
@@ -153,7 +152,7 @@ void Healing::on_tick(Turn& turn) {
     bool any = false;
     for (const std::uint64_t order :
          parts_.sent.overdue(user, Instant{turn.env.now.ms - limits::kReceiptGrace.ms})) {
-      if (!parts_.sent.repeat(order, turn)) continue;
+      if (!parts_.sent.repeat(order, SentLog::Why::kOverdue, turn)) continue;
       for (const proto::DeviceState& state : parts_.sent.at(order).devices) {
         (void)reset_session({user, state.device}, turn);
       }

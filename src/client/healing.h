@@ -8,9 +8,9 @@
 // by itself for messages that a person who is there does not confirm, as happens when either side
 // was restored from an old backup.
 //
-// Bounded: each unreadable envelope is asked for once, each message repeated limits::kRepeats
-// times; requests, answers and sessions given up are counted per person and limits::kHealingWindow.
-// A request is never answered by a request.
+// Bounded: each unreadable envelope is asked for once, each message repeated in
+// limits::kRepeatRounds; requests, answers and sessions given up are counted per person and
+// limits::kHealingWindow. A request is never answered by a request.
 #pragma once
 
 #include <deque>

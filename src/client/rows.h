@@ -261,6 +261,8 @@ struct Sent {
   Bytes identity;                           // the key that it was encrypted for
   Instant accepted;                         // the last time
   std::uint32_t repeats = 0;                // so far, the one that is due included
+  std::uint32_t rounds = 0;                 // of them those that nobody asked for
+  std::uint32_t asked = 0;                  // those that were asked for since
   bool due = false;                         // to be sent again
   static void fields(auto& m, auto& field) {
     field(1, m.item);
@@ -271,6 +273,8 @@ struct Sent {
     field(6, m.accepted);
     field(7, m.repeats);
     field(8, m.due);
+    field(9, m.rounds);
+    field(10, m.asked);
   }
 };
 

@@ -108,9 +108,17 @@ std::optional<std::uint64_t> SentLog::find(UserId user, DeviceId device,
   return std::nullopt;
 }
 
-bool SentLog::repeat(std::uint64_t order, Turn& turn) {
+bool SentLog::repeat(std::uint64_t order, Why why, Turn& turn) {
   Sent& sent = entries_.at(order);
-  if (sent.due || sent.repeats >= limits::kRepeats) return false;
+  if (sent.due) return false;
+  if (why == Why::kAsked) {
+    if (sent.asked >= limits::kRepeatsAtOnce) return false;
+    ++sent.asked;
+  } else {
+    if (sent.rounds >= limits::kRepeatRounds) return false;
+    ++sent.rounds;
+    sent.asked = 0;
+  }
   sent.due = true;
   ++sent.repeats;
   due_[sent.item.to].insert(order);
@@ -118,15 +126,17 @@ bool SentLog::repeat(std::uint64_t order, Turn& turn) {
   return true;
 }
 
-// Each repetition is given four times as long as the one before it.
+// Each round is given four times as long as the one before it, up to a bound: whoever loses what a
+// repetition needs (a device that is restored makes new prekeys when it misses them) has it soon.
 std::vector<std::uint64_t> SentLog::overdue(UserId user, Instant now) const {
   std::vector<std::uint64_t> out;
   const auto of_user = by_user_.find(user);
   if (of_user == by_user_.end()) return out;
   for (const std::uint64_t order : of_user->second) {
     const Sent& sent = entries_.at(order);
-    if (sent.item.receipt || sent.due || sent.repeats >= limits::kRepeats) continue;
-    const Duration grace{limits::kReceiptGrace.ms << (2 * sent.repeats)};
+    if (sent.item.receipt || sent.due || sent.rounds >= limits::kRepeatRounds) continue;
+    const Duration grace{
+        std::min(limits::kReceiptGrace.ms << (2 * sent.rounds), limits::kLongestGrace.ms)};
     const bool clock_was_set_back = sent.accepted > now + limits::kReceiptGrace;
     if (sent.accepted + grace <= now || clock_was_set_back) out.push_back(order);
   }

@@ -33,8 +33,10 @@ class SentLog {
 
   // The order of the content that went to this device of `user` in this envelope the last time.
   std::optional<std::uint64_t> find(UserId user, DeviceId device, EnvelopeId envelope) const;
-  // It is to be sent again. False: it was sent limits::kRepeats times, or waits already.
-  bool repeat(std::uint64_t order, Turn& turn);
+  // It is to be sent again: its recipient asked, limits::kRepeatsAtOnce times at most, or a round
+  // without a confirmation is over. False: not any more, or it waits already.
+  enum class Why : std::uint8_t { kAsked, kOverdue };
+  bool repeat(std::uint64_t order, Why why, Turn& turn);
   // Was it sent again before?
   bool repeated(std::uint64_t order) const { return entries_.at(order).repeats != 0; }
   // Messages to `user` without a confirmation that should have come by `now`.

@@ -1,6 +1,8 @@
 #include "sim/device.h"
 
 #include <algorithm>
+#include <iterator>
+#include <ranges>
 #include <utility>
 
 #include "client/history.h"
@@ -381,25 +383,26 @@ bool Device::settled() const {
 
 std::vector<client::Message> Device::history() {
   std::vector<client::Message> all;
-  const auto rows = disk_.rows().scan({client::Engine::partition(), ports::Space::kMessage});
-  if (!rows) return all;
-  client::ChatId before;
-  for (const ports::Row& row : *rows) {
-    const client::ChatId chat = client::chat_of(row.key);
-    if (chat == before) continue;
-    before = chat;
-    std::vector<client::Message> messages;
-    Bytes until;
+  ports::Scan next{.partition = client::Engine::partition(),
+                   .space = ports::Space::kMessage,
+                   .end = client::id_row_key({}, {}),
+                   .limit = 1};
+  for (auto row = disk_.rows().scan(next); row && !row->empty(); row = disk_.rows().scan(next)) {
+    const client::ChatId chat = client::chat_of(row->front().key);
+    next.first = client::after_prefix(client::chat_key(chat));
+    std::vector<client::Page> pages;
     do {
-      auto page = client::read_history(disk_.rows(), chat, until, 1000);
+      const Bytes until = pages.empty() ? Bytes() : pages.back().before;
+      auto page = client::read_history(disk_.rows(), chat, until, limits::kHistoryPage);
       if (!page) {
         life_.verdict.broken("restore", "a history does not read");
         return all;
       }
-      until = std::move(page->before);
-      messages.insert(messages.begin(), page->messages.begin(), page->messages.end());
-    } while (!until.empty());
-    all.insert(all.end(), messages.begin(), messages.end());
+      pages.push_back(std::move(*page));
+    } while (!pages.back().before.empty());
+    for (client::Page& page : std::views::reverse(pages)) {
+      std::ranges::move(page.messages, std::back_inserter(all));
+    }
   }
   return all;
 }
