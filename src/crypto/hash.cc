@@ -1,6 +1,5 @@
 #include "crypto/hash.h"
 
-#include <sodium/crypto_auth_hmacsha256.h>
 #include <sodium/crypto_hash_sha256.h>
 #include <sodium/crypto_hash_sha512.h>
 
@@ -27,12 +26,6 @@ ByteArray<32> Sha256::digest() const {
   return digest;
 }
 
-ByteArray<32> sha256(Parts parts) {
-  Sha256 hash;
-  for (const ByteView part : parts) hash.add(part);
-  return hash.digest();
-}
-
 ByteArray<64> sha512(Parts parts) {
   crypto_hash_sha512_state state;
   crypto_hash_sha512_init(&state);
@@ -40,16 +33,6 @@ ByteArray<64> sha512(Parts parts) {
   ByteArray<64> digest;
   crypto_hash_sha512_final(&state, digest.data());
   return digest;
-}
-
-Key hmac_sha256(ByteView key, Parts parts) {
-  static constexpr std::uint8_t kEmpty = 0;  // libsodium wants an address even of no octets
-  crypto_auth_hmacsha256_state state;
-  crypto_auth_hmacsha256_init(&state, key.empty() ? &kEmpty : key.data(), key.size());
-  for (const ByteView part : parts) crypto_auth_hmacsha256_update(&state, part.data(), part.size());
-  Key tag;
-  crypto_auth_hmacsha256_final(&state, tag.mutable_view().data());
-  return tag;
 }
 
 }  // namespace godwit::crypto
