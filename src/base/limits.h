@@ -100,6 +100,9 @@ inline constexpr Duration kLookupWindow = hours(24);  // ... within this time
 
 // ---- end-to-end sessions (the protocol's own limits: both sides must agree on the first two)
 inline constexpr std::uint32_t kForwardJump = 25000;  // messages lost in a row; bounds the work
+// The same between devices of one account, where libsignal has no limit: seconds of work for what
+// only an own device, or whoever carries its messages, could cause.
+inline constexpr std::uint32_t kForwardJumpToSelf = 1'000'000;
 inline constexpr std::size_t kSkippedSeeds = 2000;  // late messages still readable, per chain
 inline constexpr std::size_t kReceivingChains = 5;  // ratchet steps behind that still decrypt
 inline constexpr std::size_t kSenderKeyChains = 5;  // of one sender: rotations behind
@@ -178,7 +181,8 @@ inline constexpr std::uint64_t kSentReceipts = 32;  // of them receipts, per per
 inline constexpr std::uint64_t kRepeatHorizon = 2000;  // contents later nothing is repeated ...
 inline constexpr std::size_t kRecentContents = 2048;  // ... so these, remembered, are all it takes
 inline constexpr std::uint32_t kRepeatRounds = 8;  // of one message: four hours, if all fail
-inline constexpr std::uint32_t kRepeatsAtOnce = 2;  // asked for, after the first time and each round
+inline constexpr std::uint32_t kRepeatsAtOnce =
+    2;  // asked for, after the first time and each round
 inline constexpr Duration kReceiptGrace = minutes(2);  // for a receipt of somebody who is there
 inline constexpr Duration kLongestGrace = minutes(32);  // where each round takes four times as long
 inline constexpr std::uint32_t kRetryRequests = 512;  // per person and window: a full delivery

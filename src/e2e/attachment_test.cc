@@ -98,7 +98,8 @@ TEST(Attachment, EveryChunkOpensByItself) {
     Bytes read;
     for (std::uint64_t index = layout.chunks(); index-- > 0;) {
       const auto chunk = ByteView(sealed.ciphertext)
-                             .subspan(layout.sealed_offset(index), layout.sealed_size(index));
+                             .subspan(static_cast<std::size_t>(layout.sealed_offset(index)),
+                                      layout.sealed_size(index));
       Bytes text;
       ASSERT_TRUE(open_attachment_chunk(sealed.attachment, index, chunk, text));
       append(text, read);
@@ -118,13 +119,15 @@ TEST(Attachment, TamperingIsNoticedInEveryChunk) {
   const Sealed sealed = seal(file);
   const AttachmentLayout layout(file.size());
   for (std::uint64_t index = 0; index < layout.chunks(); ++index) {
-    const std::size_t start = layout.sealed_offset(index), size = layout.sealed_size(index);
+    const auto start = static_cast<std::size_t>(layout.sealed_offset(index));
+    const std::size_t size = layout.sealed_size(index);
     for (const std::size_t at : {std::size_t{0}, size / 2, size - 17, size - 16, size - 1}) {
       Bytes forged = sealed.ciphertext;
       forged[start + at] ^= 1;
       Bytes given;
       EXPECT_FALSE(open(sealed.attachment, forged, 10'000, &given));
-      EXPECT_TRUE(same(given, ByteView(file).first(index * kChunk))) << index;
+      EXPECT_TRUE(same(given, ByteView(file).first(static_cast<std::size_t>(index) * kChunk)))
+          << index;
     }
   }
 }
@@ -151,7 +154,7 @@ TEST(Attachment, AnotherSizeIsNoticed) {
       if (other == size) continue;
       Attachment lying = sealed.attachment.clone();
       lying.size = other;
-      const std::size_t total = AttachmentLayout(other).sealed_total();
+      const auto total = static_cast<std::size_t>(AttachmentLayout(other).sealed_total());
       Bytes fitting = sealed.ciphertext;
       fitting.resize(total);
       lying.address = crypto::sha256(fitting);

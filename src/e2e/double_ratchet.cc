@@ -78,7 +78,7 @@ Result<void> DoubleRatchet::step(const CurvePoint& their_ratchet, Entropy& entro
 }
 
 Result<Key> DoubleRatchet::receiving_seed(const CurvePoint& their_ratchet, std::uint32_t counter,
-                                          Entropy& entropy) {
+                                          std::uint32_t jump, Entropy& entropy) {
   auto chain = std::ranges::find(receiving, their_ratchet, &ReceivingChain::ratchet);
   if (chain == receiving.end()) {
     GODWIT_TRY(step(their_ratchet, entropy));
@@ -89,7 +89,7 @@ Result<Key> DoubleRatchet::receiving_seed(const CurvePoint& their_ratchet, std::
     if (!seed) return fail(Code::kDuplicate, "this message was decrypted before");
     return std::move(*seed);
   }
-  if (counter - chain->next > limits::kForwardJump || counter == UINT32_MAX) {
+  if (counter - chain->next > jump || counter == UINT32_MAX) {
     return fail(Code::kCorrupt, "the message is too far ahead of the last one");
   }
   const auto next_seed = [&] {

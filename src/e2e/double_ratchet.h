@@ -56,9 +56,9 @@ struct DoubleRatchet {
 
   // The seed of their message; takes a ratchet step first if `their_ratchet` is new.
   // kDuplicate: that message was read before (or is older than the seeds kept).
-  // kCorrupt: the key is a point of small order, or the counter is too far ahead.
+  // kCorrupt: the key is a point of small order, or the counter is more than `jump` ahead.
   Result<crypto::Key> receiving_seed(const crypto::CurvePoint& their_ratchet, std::uint32_t counter,
-                                     Entropy& entropy);
+                                     std::uint32_t jump, Entropy& entropy);
 
  private:
   Result<void> step(const crypto::CurvePoint& their_ratchet, Entropy& entropy);

@@ -103,9 +103,10 @@ struct Thief {
 Key seed_of(const Peer& reader, const Encrypted& message) {
   SeededEntropy any(1);
   const auto wire = whisper_of(message);
-  return std::move(current_of(reader.record.view())
-                       .ratchet.receiving_seed(wire.ratchet.u, wire.counter, any)
-                       .value());
+  return std::move(
+      current_of(reader.record.view())
+          .ratchet.receiving_seed(wire.ratchet.u, wire.counter, limits::kForwardJump, any)
+          .value());
 }
 
 // Every seed that a record leads to: any 32 octets of it, taken as one or as the key of a chain.

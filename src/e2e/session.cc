@@ -31,12 +31,14 @@ Result<Bytes> decrypt_in(SessionState& state, const LocalIdentity& own,
   if (session_version(message.version) != session_version(state.version)) {
     return fail(Code::kCorrupt, "the message is of another version than its session");
   }
-  const auto seed = state.ratchet.receiving_seed(message.ratchet.u, message.counter, entropy);
+  const bool to_self = state.remote_identity == own.public_key();
+  const std::uint32_t jump = to_self ? limits::kForwardJumpToSelf : limits::kForwardJump;
+  const auto seed = state.ratchet.receiving_seed(message.ratchet.u, message.counter, jump, entropy);
   if (!seed) return fail(seed.error());
   std::optional<crypto::Key> pq_key;
   if (state.spqr) {
     const bool later = protocol == Protocol::kPqxdhSpqrLater;
-    auto key = state.spqr->receive(message.pq_ratchet, later);
+    auto key = state.spqr->receive(message.pq_ratchet, later, jump);
     if (!key) return fail(Code::kCorrupt, key.error().text);  // its code is not about the message
     pq_key = std::move(*key);
   }

@@ -234,17 +234,35 @@ TEST(Session, SkippedMessagesAreBounded) {
   EXPECT_EQ(outcome(c.bob.read(skipped[99])), "duplicate");
 }
 
+// What `sender` writes after as many lost messages as may be lost, and after one more.
+std::pair<Encrypted, Encrypted> at_limit_and_beyond(Peer& sender) {
+  Session session = sender.load();
+  auto env = sender.env();
+  const auto send = [&] { return *encrypt(session, sender.own, view_of("x"), env); };
+  for (std::uint32_t i = 1; i < limits::kForwardJump; ++i) send();
+  auto at_limit = send();
+  return {std::move(at_limit), send()};
+}
+
 TEST(Session, ForwardJumpIsBounded) {
   Couple c;
   c.meet();
-  Session session = c.alice.load();
-  auto env = c.alice.env();
-  const auto send = [&] { return *encrypt(session, c.alice.own, view_of("x"), env); };
-  for (std::uint32_t i = 1; i < limits::kForwardJump; ++i) send();
-  const auto at_limit = send(), beyond = send();
+  const auto [at_limit, beyond] = at_limit_and_beyond(c.alice);
   EXPECT_EQ(outcome(c.bob.read(beyond)), "corrupt");
   EXPECT_EQ(outcome(c.bob.read(at_limit)), "x");
   EXPECT_EQ(outcome(c.bob.read(beyond)), "x");
+}
+
+TEST(Session, OwnDevicesMayLoseMore) {
+  Couple c;
+  c.bob.own.keys = c.alice.own.keys.clone();
+  c.bob.add_signed(SignedPrekey::make({22}, c.bob.own, c.bob.entropy));
+  c.bob.add_kyber(900);
+  c.meet();
+  const auto [at_limit, beyond] = at_limit_and_beyond(c.alice);
+  EXPECT_EQ(outcome(c.bob.read(beyond)), "x");
+  EXPECT_EQ(outcome(c.bob.read(at_limit)), "x");
+  EXPECT_EQ(outcome(c.bob.read(beyond)), "duplicate");
 }
 
 TEST(Session, FiveRatchetStepsBehindStillDecrypts) {

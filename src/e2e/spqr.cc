@@ -1,5 +1,6 @@
 #include "e2e/spqr.h"
 
+#include "base/limits.h"
 #include "crypto/hash.h"
 #include "crypto/kdf.h"
 #include "e2e/record.h"
@@ -177,7 +178,7 @@ Spqr::Message Spqr::next_message(Entropy& entropy, std::optional<Key>& secret) {
   return message;
 }
 
-Result<std::optional<Key>> Spqr::receive(ByteView wire, bool may_be_keyless) {
+Result<std::optional<Key>> Spqr::receive(ByteView wire, bool may_be_keyless, std::uint32_t jump) {
   const auto message = Message::parse(wire);
   if (!message) return fail(message.error());
   const bool keyless = message->index == 0;
@@ -188,13 +189,13 @@ Result<std::optional<Key>> Spqr::receive(ByteView wire, bool may_be_keyless) {
   GODWIT_TRY(advance(*message, secret));
   if (secret) chain_.add_epoch(role_, *secret);
   if (keyless) return std::optional<Key>();
-  auto key = chain_.receiving_key(message->epoch - 1, message->index);
+  auto key = chain_.receiving_key(message->epoch - 1, message->index, jump);
   if (!key) return fail(key.error());
   return std::optional<Key>(std::move(*key));
 }
 
 Result<Key> Spqr::receive(ByteView wire) {
-  auto key = receive(wire, false);
+  auto key = receive(wire, false, limits::kForwardJump);
   if (!key) return fail(key.error());
   return std::move(**key);
 }

@@ -28,8 +28,10 @@ class Spqr {
   Result<Sent> send(Entropy& entropy);
   // The key of the message that carried `message`. kDuplicate: given before. kUnsupported: another
   // version, or none: the other side may not leave it out. kCorrupt: malformed or forged. No key:
-  // `may_be_keyless`, and it is of those that old peers send before they were answered.
-  Result<std::optional<crypto::Key>> receive(ByteView message, bool may_be_keyless);
+  // `may_be_keyless`, and it is of those that old peers send before they were answered. `jump`: how
+  // many keys may be passed over.
+  Result<std::optional<crypto::Key>> receive(ByteView message, bool may_be_keyless,
+                                             std::uint32_t jump);
   Result<crypto::Key> receive(ByteView message);
 
   // The exchange under way, from 1.

@@ -33,7 +33,7 @@ class SpqrChain {
   Result<Numbered> sending_key(std::uint64_t epoch);
   // kDuplicate: given before, or older than the keys kept. kCorrupt: an epoch that is not there, or
   // an index that is too far ahead.
-  Result<crypto::Key> receiving_key(std::uint64_t epoch, std::uint32_t index);
+  Result<crypto::Key> receiving_key(std::uint64_t epoch, std::uint32_t index, std::uint32_t jump);
 
   SpqrChain clone() const;
   crypto::SecretBytes serialize() const;

@@ -61,14 +61,14 @@ TEST(Spqr, OldPeersMayStartWithoutAKeyIfTheyAreLet) {
   message[2] = 0;
   EXPECT_EQ(pair.b.receive(message).error().code, Code::kCorrupt);
   Spqr later = pair.b.state.clone();
-  const auto keyless = later.receive(message, true);
+  const auto keyless = later.receive(message, true, limits::kForwardJump);
   ASSERT_TRUE(keyless);
   EXPECT_FALSE(*keyless);
-  const auto next = later.receive(pair.a.send(pair.entropy).message, true);
+  const auto next = later.receive(pair.a.send(pair.entropy).message, true, limits::kForwardJump);
   ASSERT_TRUE(next);
   EXPECT_TRUE(*next);
   message[1] = 2;  // of a later epoch
-  EXPECT_FALSE(later.receive(message, true));
+  EXPECT_FALSE(later.receive(message, true, limits::kForwardJump));
 }
 
 TEST(Spqr, NoRecordMakesAnEpochWrap) {
