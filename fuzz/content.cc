@@ -44,7 +44,8 @@ constexpr void (*kReaders[])(ByteView) = {&content,
                                           &row<client::Target>,
                                           &row<client::WaitingAct>,
                                           &row<client::Fading>,
-                                          &row<client::BroadcastList>};
+                                          &row<client::BroadcastList>,
+                                          &row<client::Audience>};
 
 }  // namespace
 

@@ -125,7 +125,9 @@ class Hostile {
       case 7: person.refuse_commits = true; break;
       case 8: person.restart(); break;
       case 9: person.load(to_bytes(input.piece())); break;
-      case 10: (void)person.engine->mark_read(kPhones[1 - who], env_, out); break;
+      case 10:
+        (void)person.engine->mark_read(person.engine->chat(kPhones[1 - who]), env_, out);
+        break;
       case 11:
         if (!person.sent.empty()) person.sent.pop_front();
         break;

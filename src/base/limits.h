@@ -46,6 +46,7 @@ inline constexpr Duration kWriteBehind = milliseconds(200);
 
 // ---- groups
 inline constexpr std::size_t kGroupMembers = 1024;  // each costs the others a session
+inline constexpr std::size_t kGroupIntroductions = 128;  // in larger ones numbers stay unknown
 inline constexpr std::size_t kGroupPending = 256;  // who wait to be let in
 inline constexpr std::size_t kMaxGroupInfo = 16 * 1024;  // sealed: name, description, a thumbnail
 inline constexpr std::size_t kMaxGroupState =
@@ -137,6 +138,7 @@ inline constexpr Duration kOverloadRetry = seconds(2);  // when a refused client
 // ---- client
 inline constexpr Duration kTypingRepeats = seconds(3);  // while somebody goes on typing ...
 inline constexpr Duration kTypingFades = seconds(7);  // ... and when the other side hides it again
+inline constexpr std::size_t kTypingMembers = 32;  // a hint to each; in larger groups none
 inline constexpr std::size_t kOutboxMessages = 200000;  // composing offline ...
 inline constexpr std::size_t kOutboxBytes = 256 * 1024 * 1024;  // ... all of it in memory
 inline constexpr std::size_t kContacts = 100000;  // strangers may write; ~300 octets each

@@ -67,14 +67,7 @@ void Chats::pin(ChatId chat, MessageId id, std::uint64_t revision, bool on, Turn
   pins.push_back({id, revision, on});
   std::ranges::sort(pins, {},
                     [](const ChatRow::Pin& pin) { return std::pair(pin.revision, pin.id); });
-  auto shown = std::ranges::count_if(pins, &ChatRow::Pin::on);
-  for (ChatRow::Pin& pin : pins) {
-    if (shown <= static_cast<std::ptrdiff_t>(limits::kPins)) break;
-    if (std::exchange(pin.on, false)) --shown;
-  }
-  while (pins.size() > 4 * limits::kPins) {
-    pins.erase(std::ranges::find(pins, false, &ChatRow::Pin::on));
-  }
+  if (pins.size() > 4 * limits::kPins) pins.erase(pins.begin());
   store(chat, turn);
 }
 
@@ -83,6 +76,7 @@ std::vector<MessageId> Chats::pins(ChatId chat) const {
   for (const ChatRow::Pin& pin : of(chat).pins) {
     if (pin.on) out.push_back(pin.id);
   }
+  if (out.size() > limits::kPins) out.erase(out.begin(), out.end() - limits::kPins);
   return out;
 }
 
@@ -107,6 +101,22 @@ std::size_t Chats::unread(ChatId chat) const {
   if (found == unread_.end()) return count;
   for (const auto& [first, row] : found->second) count += row.messages.size();
   return count;
+}
+
+std::size_t Chats::mentions(ChatId chat) const {
+  const auto found = unread_.find(chat);
+  std::size_t count = 0;
+  if (found == unread_.end()) return count;
+  for (const auto& [first, row] : found->second) {
+    count += static_cast<std::size_t>(std::ranges::count_if(row.messages, &Unread::mentions));
+  }
+  return count;
+}
+
+std::vector<ChatId> Chats::unread_chats() const {
+  std::vector<ChatId> out;
+  for (const auto& [chat, batches] : unread_) out.push_back(chat);
+  return out;
 }
 
 std::vector<Unread> Chats::read(ChatId chat, std::uint64_t up_to, Turn& turn) {

@@ -22,12 +22,16 @@ class Chats {
   void set_draft(ChatId chat, std::string draft, Turn& turn);
   // From a message that sets it. The latest by the composers' clocks holds; false: an older one.
   bool set_lifetime(ChatId chat, Duration lifetime, Instant composed, Turn& turn);
-  // The latest revision holds. Beyond limits::kPins the oldest pin goes.
+  // The latest revision holds. Of what is pinned the latest limits::kPins show: nothing is taken
+  // off because another was pinned, so that the order in which both are told of it does not matter.
   void pin(ChatId chat, MessageId id, std::uint64_t revision, bool on, Turn& turn);
   std::vector<MessageId> pins(ChatId chat) const;
 
   void add_unread(ChatId chat, std::vector<Unread> messages, Turn& turn);
   std::size_t unread(ChatId chat) const;
+  // Those of them that mention this account.
+  std::size_t mentions(ChatId chat) const;
+  std::vector<ChatId> unread_chats() const;
   // The order behind which messages are unread.
   std::uint64_t read_up_to(ChatId chat) const { return of(chat).read_up_to; }
   // Moves the marker to `up_to`. What was unread before it, oldest first.

@@ -222,6 +222,7 @@ Content Courier::content_of(const Item& item, std::uint32_t stream, std::uint64_
           .sender_phone = parts_.registration.profile().phone,
           .stream = stream,
           .number = number,
+          .group = item.group,
           .text = item.text,
           .receipt = item.receipt,
           .act = item.act,

@@ -84,16 +84,21 @@ Result<SafetyNumber> Engine::safety_number(std::string_view phone) const {
   return number;
 }
 
-void Engine::set_typing(std::string_view phone, bool active, Env& env, Effects& out) {
-  ContactRow* contact = state_->contacts.find(phone);
-  if (!contact) return;
+void Engine::set_typing(ChatId chat, bool active, Env& env, Effects& out) {
+  std::vector<UserId> others{chat.user()};
+  if (chat.is_group()) others = state_->groups.others(chat.group());
+  if (others.size() > limits::kTypingMembers) return;
   Turn turn = state_->begin(env);
   const Content typing{.id = MessageId::random(env.entropy),
                        .composed = env.now,
                        .sender_phone = profile().phone,
                        .stream = state_->registration.stream(),
+                       .group = chat.group(),
                        .typing = Typing{active}};
-  state_->courier.hint(typing, *contact, turn);
+  for (const UserId user : others) {
+    ContactRow* contact = state_->contacts.find(user);
+    if (contact) state_->courier.hint(typing, *contact, turn);
+  }
   state_->finish(turn, out);
 }
 
@@ -214,7 +219,9 @@ bool Engine::busy() const {
          state_->groups.busy();
 }
 
-std::size_t Engine::outbox_size() const { return state_->outbox.texts(); }
+std::size_t Engine::outbox_size() const {
+  return state_->outbox.texts() + state_->groups.waiting();
+}
 
 const EngineCounters& Engine::counters() const { return state_->counters; }
 

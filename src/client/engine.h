@@ -63,18 +63,17 @@ class Engine {
   };
   Result<MessageId> send_text(std::string_view phone, std::string_view text, SendOptions options,
                               Env& env, Effects& out);
-  // The same with what a message may carry. To the own number: a note, which goes nowhere. Unless
-  // it says another lifetime, it gets the chat's. kInvalid: extras that are not whole.
-  Result<MessageId> send(std::string_view phone, Text text, SendOptions options, Env& env,
+  // The same to a number or a group, with what a message may carry. To the own number: a note,
+  // which goes nowhere. Unless it says another lifetime, it gets the chat's. kInvalid: extras that
+  // are not whole, or mention somebody who is not in the group. kForbidden: not in this group.
+  Result<MessageId> send(const Recipient& to, Text text, SendOptions options, Env& env,
                          Effects& out);
-  // The same to every member of a group. kForbidden: this account may not.
-  Result<MessageId> send(GroupId group, Text text, SendOptions options, Env& env, Effects& out);
-  // Passes a message on, to at most limits::kForwardChats numbers, or to one when it went far
+  // Passes a message on, to at most limits::kForwardChats chats, or to one when it went far
   // already. kForbidden: too many; it may be viewed once only; it is gone.
   Result<std::vector<MessageId>> forward(const Message& message,
-                                         const std::vector<std::string>& phones, Env& env,
+                                         const std::vector<Recipient>& recipients, Env& env,
                                          Effects& out);
-  // Does something to a message of a chat, and tells the other side: Event::MessageChanged.
+  // Does something to a message of a chat, and tells who is in it: Event::MessageChanged.
   // `revision` is set here. kForbidden, with the reason: an edit or deletion that is not allowed.
   Result<void> act(ChatId chat, Act act, Env& env, Effects& out);
   // Erases a message on this device only.
@@ -89,6 +88,8 @@ class Engine {
   const ChatRow& chat(ChatId chat) const;
   std::vector<MessageId> pins(ChatId chat) const;
   std::size_t unread(ChatId chat) const;
+  std::size_t mentions(ChatId chat) const;  // unread ones that mention this account
+  std::vector<ChatId> unread_chats() const;
   // Own settings of a chat; absent ones stay as they are.
   struct ChatChange {
     std::optional<bool> archived;
@@ -124,10 +125,11 @@ class Engine {
   // ---- reading, and who is known
 
   // Marks all received messages of a chat as read and tells their senders.
-  Result<void> mark_read(std::string_view phone, Env& env, Effects& out);
-  // Tells a person who is connected that this one is composing, or no longer is. Silently nothing
-  // without a connection or a session. Repeat every limits::kTypingRepeats while it goes on.
-  void set_typing(std::string_view phone, bool active, Env& env, Effects& out);
+  Result<void> mark_read(ChatId chat, Env& env, Effects& out);
+  // Tells a person, or a group's members, who are connected that this one is composing, or no
+  // longer is. Silently nothing without a connection or a session, and in groups of more than
+  // limits::kTypingMembers. Repeat every limits::kTypingRepeats while it goes on.
+  void set_typing(ChatId chat, bool active, Env& env, Effects& out);
   // Contact by number, if one is known: identity, verification state.
   const Contact* contact(std::string_view phone) const;
   const Contact* contact(UserId user) const;
@@ -168,6 +170,7 @@ class Engine {
   Engine();
   void mark(std::string_view phone, bool verified, Env& env, Effects& out);
   Result<void> check(const Text& text, SendOptions options) const;
+  Result<void> do_act(ChatId chat, const Message* about, Act act, Env& env, Effects& out);
   struct State;
   std::unique_ptr<State> state_;
 };

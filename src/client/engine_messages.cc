@@ -40,31 +40,48 @@ MessageId Engine::State::note_to_self(Text text, Turn& turn) {
   return message.id;
 }
 
-Result<MessageId> Engine::State::send(std::string_view phone, Text text, Turn& turn) {
+ChatId Engine::State::chat_with(std::string_view phone) const {
   const Profile& own = registration.profile();
-  const bool to_self = phone == own.phone;
-  const ContactRow* contact = to_self ? nullptr : contacts.find(phone);
-  const ChatId chat = to_self   ? ChatId(own.user)
-                      : contact ? ChatId(contact->contact.user)
-                                : ChatId();
-  Extras& extras = text.extras;
-  if (extras.sets_lifetime) {
-    if (chat.is_nil()) return fail(Code::kNotFound, "write to this number first");
-    chats.set_lifetime(chat, extras.lifetime, turn.env.now, turn);
-  } else if (extras.lifetime.ms == 0) {
-    extras.lifetime = chats.of(chat).lifetime;
+  if (registration.registered() && phone == own.phone) return own.user;
+  const ContactRow* contact = contacts.find(phone);
+  return contact ? ChatId(contact->contact.user) : ChatId();
+}
+
+Rights Engine::State::rights(ChatId chat) const {
+  return chat.is_group() ? groups.rights(chat.group(), registration.profile().user) : Rights{};
+}
+
+Result<MessageId> Engine::State::send(const Recipient& to, Text text, Turn& turn) {
+  const auto* group = std::get_if<GroupId>(&to);
+  const std::string phone = group ? std::string() : std::get<std::string>(to);
+  const ChatId chat = group ? ChatId(*group) : chat_with(phone);
+  const Extras extras = text.extras;
+  if (extras.sets_lifetime && chat.is_nil()) {
+    return fail(Code::kNotFound, "write to this number first");
   }
-  if (to_self) return note_to_self(std::move(text), turn);
-  const auto id = outbox.add_text(phone, contact, std::move(text), turn);
-  if (!id) return id;
-  if (contact) courier.wake(contact->contact.user);
-  else lookups.want(std::string(phone));
+  if (extras.sets_lifetime && !rights(chat).edits) {
+    return fail(Code::kForbidden, "only admins say how long this group's messages last");
+  }
+  if (!extras.sets_lifetime && extras.lifetime.ms == 0) {
+    text.extras.lifetime = chats.of(chat).lifetime;
+  }
+  const auto id = [&]() -> Result<MessageId> {
+    if (group) return groups.send(*group, std::move(text), turn);
+    if (chat == ChatId(registration.profile().user)) return note_to_self(std::move(text), turn);
+    const ContactRow* contact = contacts.find(phone);
+    const auto queued = outbox.add_text(phone, contact, std::move(text), turn);
+    if (!queued) return queued;
+    if (contact) courier.wake(contact->contact.user);
+    else lookups.want(phone);
+    return queued;
+  }();
+  if (id && extras.sets_lifetime) chats.set_lifetime(chat, extras.lifetime, turn.env.now, turn);
   return id;
 }
 
 Result<MessageId> Engine::send_text(std::string_view phone, std::string_view text,
                                     SendOptions options, Env& env, Effects& out) {
-  return send(phone, Text{.body = std::string(text)}, options, env, out);
+  return send(std::string(phone), Text{.body = std::string(text)}, options, env, out);
 }
 
 // What can be refused wherever it is to go.
@@ -86,64 +103,71 @@ Result<void> Engine::check(const Text& text, SendOptions options) const {
   return {};
 }
 
-Result<MessageId> Engine::send(std::string_view phone, Text text, SendOptions options, Env& env,
+Result<MessageId> Engine::send(const Recipient& to, Text text, SendOptions options, Env& env,
                                Effects& out) {
   if (const auto good = check(text, options); !good) return fail(good.error());
-  if (!is_phone(phone)) {
-    return fail(Code::kInvalid, "write the number as +, country code and number, digits only");
-  }
-  if (phone == profile().phone && text.extras.view_once) {
-    return fail(Code::kInvalid, "a note to oneself cannot be viewed once only");
+  if (const auto* phone = std::get_if<std::string>(&to); phone != nullptr) {
+    if (!is_phone(*phone)) {
+      return fail(Code::kInvalid, "write the number as +, country code and number, digits only");
+    }
+    if (*phone == profile().phone && text.extras.view_once) {
+      return fail(Code::kInvalid, "a note to oneself cannot be viewed once only");
+    }
   }
   Turn turn = state_->begin(env);
-  const auto id = state_->send(phone, std::move(text), turn);
-  state_->finish(turn, out);
-  return id;
-}
-
-Result<MessageId> Engine::send(GroupId group, Text text, SendOptions options, Env& env,
-                               Effects& out) {
-  if (const auto good = check(text, options); !good) return fail(good.error());
-  Turn turn = state_->begin(env);
-  const auto id = state_->groups.send(group, std::move(text), turn);
+  const auto id = state_->send(to, std::move(text), turn);
   state_->finish(turn, out);
   return id;
 }
 
 Result<std::vector<MessageId>> Engine::forward(const Message& message,
-                                               const std::vector<std::string>& phones, Env& env,
+                                               const std::vector<Recipient>& recipients, Env& env,
                                                Effects& out) {
   if (message.deleted || message.extras.view_once) {
     return fail(Code::kForbidden, "this message cannot be forwarded");
   }
-  if (phones.size() > limits::kForwardChats) {
+  if (recipients.size() > limits::kForwardChats) {
     return fail(Code::kForbidden, "a message is forwarded to at most 5 chats at a time");
   }
-  if (phones.size() > 1 && message.extras.forwards >= limits::kManyForwards) {
+  if (recipients.size() > 1 && message.extras.forwards >= limits::kManyForwards) {
     return fail(Code::kForbidden,
                 "this message was forwarded many times: it goes to one chat at a time");
   }
   std::vector<MessageId> ids;
-  for (const std::string& phone : phones) {
+  for (const Recipient& to : recipients) {
     Text text{.body = message.text, .extras = message.extras};
     text.extras.quote.reset();
     text.extras.mentions.clear();
     text.extras.lifetime = {};
     text.extras.sets_lifetime = false;
     text.extras.forwards = std::min(message.extras.forwards, 1000u) + 1;
-    const auto id = send(phone, std::move(text), {}, env, out);
+    const auto id = send(to, std::move(text), {}, env, out);
     if (!id) return fail(id.error());
     ids.push_back(*id);
   }
   return ids;
 }
 
+Result<void> Engine::State::tell(ChatId chat, const Message* about, const Act& act, Turn& turn) {
+  if (chat == ChatId(registration.profile().user)) return {};
+  if (!chat.is_group()) return outbox.add_act(chat.user(), {}, act, turn);
+  if (act.kind != Act::Kind::kOpened) return groups.act(chat.group(), act, turn);
+  // Its writer alone need know.
+  if (!about || !groups.has_member(chat.group(), about->from)) return {};
+  const auto queued = outbox.add_act(about->from, chat.group(), act, turn);
+  courier.wake(about->from);
+  return queued;
+}
+
 Result<void> Engine::act(ChatId chat, Act act, Env& env, Effects& out) {
+  return do_act(chat, nullptr, std::move(act), env, out);
+}
+
+Result<void> Engine::do_act(ChatId chat, const Message* about, Act act, Env& env, Effects& out) {
   if (!registered()) return fail(Code::kUnauthenticated, "register this device first");
-  const bool to_self = chat == ChatId(profile().user);
-  if (!to_self && !state_->contacts.knows(chat.user())) {
-    return fail(Code::kNotFound, "there is no such chat");
-  }
+  const bool known = chat == ChatId(profile().user) || state_->contacts.knows(chat.user()) ||
+                     state_->groups.knows(chat.group());
+  if (!known) return fail(Code::kNotFound, "there is no such chat");
   act.revision = 1;  // a real one below
   if (act.kind == Act::Kind::kEdit && act.text.empty()) {
     return fail(Code::kInvalid, "the new text is empty; delete the message instead");
@@ -153,22 +177,21 @@ Result<void> Engine::act(ChatId chat, Act act, Env& env, Effects& out) {
                                     ? "a reaction is one emoji"
                                     : "this is too long, or not UTF-8");
   }
-  if (const auto refusal = state_->journal.refusal(chat, act, env.now); !refusal.empty()) {
-    return fail(Code::kForbidden, refusal);
+  const Rights rights = state_->rights(chat);
+  if (const auto no = state_->journal.refusal(chat, act, rights, env.now); !no.empty()) {
+    return fail(Code::kForbidden, no);
   }
   Turn turn = state_->begin(env);
   act.revision = state_->take_revision(turn);
-  if (!to_self) {
-    if (const auto queued = state_->outbox.add_act(chat.user(), act, turn); !queued) {
-      state_->finish(turn, out);
-      return queued;
-    }
+  if (const auto queued = state_->tell(chat, about, act, turn); !queued) {
+    state_->finish(turn, out);
+    return queued;
   }
-  state_->journal.apply(chat, {}, env.now, act, turn);
+  state_->journal.apply(chat, {}, rights, env.now, act, turn);
   const ContactRow* contact = state_->contacts.find(chat.user());
   const std::string& phone = contact ? contact->contact.phone : profile().phone;
   turn.notify(MessageChanged{chat, {}, phone, std::move(act)});
-  if (!to_self) state_->courier.wake(chat.user());
+  if (contact) state_->courier.wake(chat.user());
   state_->finish(turn, out);
   return {};
 }
@@ -191,7 +214,8 @@ Result<Text> Engine::open_once(const Message& message, Env& env, Effects& out) {
     state_->finish(turn, out);
   }
   // That it was opened is a courtesy to its sender: the outbox may be full.
-  (void)act(message.chat, {.kind = Act::Kind::kOpened, .target = message.id}, env, out);
+  (void)do_act(message.chat, &message, {.kind = Act::Kind::kOpened, .target = message.id}, env,
+               out);
   return text;
 }
 
@@ -203,15 +227,12 @@ void Engine::set_starred(const Message& message, bool on, Env& env, Effects& out
 
 // ---- chats
 
-ChatId Engine::chat(std::string_view phone) const {
-  if (registered() && phone == profile().phone) return profile().user;
-  const Contact* who = contact(phone);
-  return who ? ChatId(who->user) : ChatId();
-}
-
+ChatId Engine::chat(std::string_view phone) const { return state_->chat_with(phone); }
 const ChatRow& Engine::chat(ChatId chat) const { return state_->chats.of(chat); }
 std::vector<MessageId> Engine::pins(ChatId chat) const { return state_->chats.pins(chat); }
 std::size_t Engine::unread(ChatId chat) const { return state_->chats.unread(chat); }
+std::size_t Engine::mentions(ChatId chat) const { return state_->chats.mentions(chat); }
+std::vector<ChatId> Engine::unread_chats() const { return state_->chats.unread_chats(); }
 
 Result<void> Engine::change_chat(ChatId chat, ChatChange change, Env& env, Effects& out) {
   if (chat.is_nil()) return fail(Code::kNotFound, "there is no such chat");
@@ -227,23 +248,22 @@ Result<void> Engine::change_chat(ChatId chat, ChatChange change, Env& env, Effec
   return {};
 }
 
-Result<void> Engine::mark_read(std::string_view phone, Env& env, Effects& out) {
-  const ChatId chat = this->chat(phone);
-  if (chat.is_nil()) return fail(Code::kNotFound, "no conversation with this number");
+Result<void> Engine::mark_read(ChatId chat, Env& env, Effects& out) {
+  if (chat.is_nil()) return fail(Code::kNotFound, "there is no such chat");
   Turn turn = state_->begin(env);
-  const std::vector<Unread> read = state_->chats.read(chat, UINT64_MAX, turn);
-  std::vector<MessageId> ids;
-  for (const Unread& message : read) {
+  std::map<UserId, std::vector<MessageId>> ids;
+  for (const Unread& message : state_->chats.read(chat, UINT64_MAX, turn)) {
     state_->journal.start_lifetime(chat, message.order, message.id, message.lifetime, turn);
-    ids.push_back(message.id);
+    ids[message.from].push_back(message.id);
   }
-  if (!state_->settings.hides_reading) {
-    for (std::span<const MessageId> left = ids; !left.empty();) {
+  if (state_->settings.hides_reading) ids.clear();
+  for (const auto& [user, read] : ids) {
+    for (std::span<const MessageId> left = read; !left.empty();) {
       const auto some = left.first(std::min(left.size(), Receipt::kMaxIds));
-      state_->outbox.add_receipt(chat.user(), Status::kRead, {some.begin(), some.end()}, turn);
+      state_->outbox.add_receipt(user, Status::kRead, {some.begin(), some.end()}, turn);
       left = left.subspan(some.size());
     }
-    if (!ids.empty()) state_->courier.wake(chat.user());
+    state_->courier.wake(user);
   }
   state_->finish(turn, out);
   return {};

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "client/journal.h"
 #include "client/search.h"
 #include "client/test_world.h"
@@ -207,7 +209,7 @@ TEST_F(Messages, ViewOnceIsSeenOnce) {
 TEST_F(Messages, ForwardsAreCountedAndLimited) {
   alice.send(kBob, "chain letter");
   world.settle();
-  const auto forward = [&](Device& device, const Message& message, std::vector<std::string> to) {
+  const auto forward = [&](Device& device, const Message& message, std::vector<Recipient> to) {
     const auto ids = device.run(
         [&](Engine& e, Env& at, Effects& out) { return e.forward(message, to, at, out); });
     world.settle();
@@ -216,10 +218,10 @@ TEST_F(Messages, ForwardsAreCountedAndLimited) {
   ASSERT_TRUE(forward(bob, last(bob, kAlice), {kAlice}));
   Message message = last(alice, kBob);
   EXPECT_EQ(message.extras.forwards, 1u);
-  EXPECT_FALSE(forward(alice, message, std::vector<std::string>(6, kBob)));
-  EXPECT_TRUE(forward(alice, message, std::vector<std::string>(2, kBob)));
+  EXPECT_FALSE(forward(alice, message, std::vector<Recipient>(6, kBob)));
+  EXPECT_TRUE(forward(alice, message, std::vector<Recipient>(2, kBob)));
   message.extras.forwards = limits::kManyForwards;
-  EXPECT_FALSE(forward(alice, message, std::vector<std::string>(2, kBob)));
+  EXPECT_FALSE(forward(alice, message, std::vector<Recipient>(2, kBob)));
   EXPECT_TRUE(forward(alice, message, {kBob}));
 }
 
@@ -242,8 +244,8 @@ TEST_F(Messages, PinsOfBothSidesConverge) {
   }
   EXPECT_EQ(alice.engine().pins(chat(alice, kBob)).size(), limits::kPins);
   ASSERT_TRUE(act(bob, kAlice, {.kind = Kind::kPin, .target = ids[4], .on = false}));
-  EXPECT_EQ(alice.engine().pins(chat(alice, kBob)), (std::vector{ids[2], ids[3]}));
-  EXPECT_EQ(bob.engine().pins(chat(bob, kAlice)), (std::vector{ids[2], ids[3]}));
+  EXPECT_EQ(alice.engine().pins(chat(alice, kBob)), (std::vector{ids[1], ids[2], ids[3]}));
+  EXPECT_EQ(bob.engine().pins(chat(bob, kAlice)), (std::vector{ids[1], ids[2], ids[3]}));
 }
 
 TEST_F(Messages, ANoteGoesNowhere) {
@@ -295,9 +297,10 @@ class JournalTest : public testing::Test {
     journal.add(m, ++order, turn);
     return m;
   }
-  bool apply(UserId from, Kind kind, std::uint64_t revision, std::string text = {}) {
-    return journal.apply(peer, from, env.now, {kind, id, revision, std::move(text), {}, false},
-                         turn);
+  bool apply(UserId from, Kind kind, std::uint64_t revision, std::string text = {},
+             Rights rights = {}) {
+    return journal.apply(peer, from, rights, env.now,
+                         {kind, id, revision, std::move(text), {}, false}, turn);
   }
   SeededEntropy entropy{1};
   Env env{Instant{1'000'000}, entropy};
@@ -346,9 +349,47 @@ TEST_F(JournalTest, SomebodyElsesChangeDoesNotWaitForIt) {
   EXPECT_FALSE(message(peer).deleted);
 }
 
+TEST_F(JournalTest, WhoModeratesDeletesButEditsNothing) {
+  const UserId admin = UserId::random(entropy);
+  message(peer);
+  EXPECT_FALSE(apply(admin, Kind::kEdit, 3, "forged", {.moderates = true}));
+  EXPECT_TRUE(apply(admin, Kind::kDeletion, 4, {}, {.moderates = true}));
+  EXPECT_TRUE(journal.deleted(peer, id));
+}
+
+TEST_F(JournalTest, AModeratorsDeletionWaitsForItsMessage) {
+  EXPECT_FALSE(apply(UserId::random(entropy), Kind::kDeletion, 4, {}, {.moderates = true}));
+  EXPECT_TRUE(message(peer).deleted);
+}
+
+TEST_F(JournalTest, APinNeedsTheRightTo) {
+  message(peer);
+  EXPECT_FALSE(journal.apply(peer, peer, {.edits = false}, env.now,
+                             {Kind::kPin, id, 2, {}, {}, true}, turn));
+  EXPECT_TRUE(chats.pins(peer).empty());
+}
+
+TEST_F(JournalTest, PinsAreTheSameInWhateverOrderTheyAreTold) {
+  struct Told {
+    int which;
+    std::uint64_t revision;
+    bool on;
+  };
+  std::vector<MessageId> ids;
+  for (int i = 0; i < 4; ++i) ids.push_back(MessageId::random(entropy));
+  std::vector<Told> told{{0, 1, true}, {1, 2, true}, {2, 3, true}, {3, 4, true}, {3, 5, false}};
+  do {
+    Chats some;
+    for (const Told& each : told) {
+      some.pin(peer, ids[static_cast<std::size_t>(each.which)], each.revision, each.on, turn);
+    }
+    EXPECT_EQ(some.pins(peer), (std::vector{ids[0], ids[1], ids[2]}));
+  } while (std::ranges::next_permutation(told, {}, &Told::revision).found);
+}
+
 TEST_F(JournalTest, WhatWaitsIsBounded) {
   for (std::uint64_t i = 0; i < 2 * limits::kWaitingActs; ++i) {
-    journal.apply(peer, peer, env.now,
+    journal.apply(peer, peer, {}, env.now,
                   {Kind::kEdit, MessageId::random(entropy), i + 1, "x", {}, false}, turn);
   }
   ports::Batch all;

@@ -33,7 +33,7 @@ struct Engine::State {
   Courier courier{{registration, keyring, contacts, sessions, outbox, sent, healing, connection,
                    nameless, sealing}};
   Groups groups{{registration, keyring, contacts, outbox, courier, lookups, connection, recent,
-                 journal, ledger}};
+                 receipts, journal, ledger}};
   Inbox inbox{{registration, keyring, contacts, sessions, chats, journal, settings, outbox, lookups,
                connection, healing, recent, groups, ledger, counters, sealing}};
   bool uploading = false;  // prekeys are on their way to the server
@@ -52,8 +52,14 @@ struct Engine::State {
 
   std::uint64_t take_order(Turn& turn);
   std::uint64_t take_revision(Turn& turn);
-  // Queues a text for a number, or writes it down when it is this account's own.
-  Result<MessageId> send(std::string_view phone, Text text, Turn& turn);
+  // Queues a text, or writes it down when it is for this account itself.
+  Result<MessageId> send(const Recipient& to, Text text, Turn& turn);
+  // Queues what this account did in a chat; `about`: the message, when its writer alone is told.
+  Result<void> tell(ChatId chat, const Message* about, const Act& act, Turn& turn);
+  // The chat with this number, also one's own; nil: nothing is known about it.
+  ChatId chat_with(std::string_view phone) const;
+  // What this account may do in a chat.
+  Rights rights(ChatId chat) const;
   MessageId note_to_self(Text text, Turn& turn);
 
   void attach(Turn& turn);

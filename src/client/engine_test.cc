@@ -106,7 +106,7 @@ TEST_F(Conversation, AMessageArrivesAndIsAcknowledged) {
 TEST_F(Conversation, TypingIsShownAtOnceAndLeavesNoTrace) {
   const auto type = [&](bool active) {
     alice.run([&](Engine& e, Env& at, Effects& out) {
-      e.set_typing(kBob, active, at, out);
+      e.set_typing(e.chat(kBob), active, at, out);
       return 0;
     });
     world.settle();

@@ -74,7 +74,8 @@ Result<void> Groups::rename(GroupId id, std::string_view name, Turn& turn) {
   return change(id, {.change = {.kind = Kind::kInfo, .info = sealed}, .phone = {}}, turn);
 }
 
-Result<MessageId> Groups::send(GroupId id, Text text, Turn& turn) {
+// The group, when this account may send to it.
+Result<Groups::Group*> Groups::open_to_send(GroupId id) {
   const auto found = groups_.find(id);
   if (found == groups_.end()) return fail(Code::kNotFound, "there is no such group here");
   Group& group = found->second;
@@ -87,6 +88,29 @@ Result<MessageId> Groups::send(GroupId id, Text text, Turn& turn) {
   if (group.items.size() >= limits::kGroupMembers * 8) {
     return fail(Code::kFull, "too many messages wait to be sent; connect first");
   }
+  return &group;
+}
+
+// A number that nobody here has may be that of a member whose number is not known.
+bool Groups::may_be_member(const Group& group, const std::string& phone) const {
+  if (phone == parts_.registration.profile().phone) return true;
+  if (const ContactRow* contact = parts_.contacts.find(phone); contact != nullptr) {
+    return group.state.member(contact->contact.user) != nullptr;
+  }
+  return std::ranges::any_of(group.state.members, [&](const proto::GroupMember& member) {
+    const ContactRow* contact = parts_.contacts.find(member.user);
+    return member.user != self() && (!contact || contact->contact.phone.empty());
+  });
+}
+
+Result<MessageId> Groups::send(GroupId id, Text text, Turn& turn) {
+  const auto group = open_to_send(id);
+  if (!group) return fail(group.error());
+  for (const std::string& phone : text.extras.mentions) {
+    if (!may_be_member(**group, phone)) {
+      return fail(Code::kInvalid, "who is mentioned is not in the group");
+    }
+  }
   Item item{.order = take_order(turn),
             .id = MessageId::random(turn.env.entropy),
             .composed = turn.env.now,
@@ -96,8 +120,44 @@ Result<MessageId> Groups::send(GroupId id, Text text, Turn& turn) {
   parts_.journal.add(message, item.order, turn);
   turn.put(Space::kChat, row_key('Q', id, item.order), encode(item));
   const MessageId made = item.id;
-  group.items[item.order] = std::move(item);
+  (*group)->items[item.order] = std::move(item);
   return made;
+}
+
+Result<void> Groups::act(GroupId id, const Act& act, Turn& turn) {
+  const auto group = open_to_send(id);
+  if (!group) return fail(group.error());
+  Item item{.order = take_order(turn),
+            .id = MessageId::random(turn.env.entropy),
+            .composed = turn.env.now,
+            .act = act};
+  turn.put(Space::kChat, row_key('Q', id, item.order), encode(item));
+  (*group)->items[item.order] = std::move(item);
+  return {};
+}
+
+bool Groups::has_member(GroupId id, UserId user) const {
+  const auto found = groups_.find(id);
+  return found != groups_.end() && found->second.state.member(user) != nullptr;
+}
+
+std::vector<UserId> Groups::others(GroupId id) const {
+  std::vector<UserId> out;
+  const auto found = groups_.find(id);
+  if (found == groups_.end()) return out;
+  for (const proto::GroupMember& member : found->second.state.members) {
+    if (member.user != self()) out.push_back(member.user);
+  }
+  return out;
+}
+
+Rights Groups::rights(GroupId id, UserId user) const {
+  const auto found = groups_.find(id);
+  if (found == groups_.end()) return {.edits = false};
+  const proto::GroupState& state = found->second.state;
+  const bool admin = state.is_admin(user);
+  const bool edits = admin || (state.settings.all_edit && state.member(user) != nullptr);
+  return {.edits = edits, .moderates = admin};
 }
 
 GroupView Groups::view(GroupId id, const Group& group) const {
@@ -247,7 +307,11 @@ GroupKey Groups::key_of(GroupId id, const Group& group) const {
 }
 
 void Groups::invite(GroupId id, Group& group, UserId user, Turn& turn) {
-  if (!parts_.contacts.add(user, turn)) return;
+  const bool stranger = !parts_.contacts.knows(user);
+  ContactRow* contact = parts_.contacts.add(user, turn);
+  if (!contact) return;
+  // Their number is asked for when they say it: few groups may use up a day's look-ups.
+  if (stranger) contact->unconfirmed = group.state.members.size() <= limits::kGroupIntroductions;
   parts_.outbox.add_group_key(user, key_of(id, group), turn);
   parts_.courier.wake(user);
   if (group.own.can_encrypt()) group.told.insert(user);
@@ -288,6 +352,7 @@ void Groups::submit(GroupId id, Group& group, Turn& turn) {
                           .number = group.row.accepted + 1 + batch.messages.size(),
                           .group = id,
                           .text = item.text,
+                          .act = item.act,
                           .group_version = group.state.version};
     auto sealed = group.own.encrypt(seal_content(content), turn.env.entropy);
     if (!sealed) {  // used up: a new one next time
@@ -299,6 +364,12 @@ void Groups::submit(GroupId id, Group& group, Turn& turn) {
   group.row.own_key = std::move(group.own.serialize()).release();
   store(id, group, turn);
   if (batch.messages.empty()) return;
+  const Audience audience{others(id)};
+  auto item = group.items.begin();
+  for (std::size_t i = 0; i < batch.messages.size(); ++i, ++item) {
+    if (!item->second.text || parts_.journal.deleted(id, item->second.id)) continue;
+    parts_.receipts.await_group(item->second, id, audience, turn);
+  }
   group.submitted = batch.messages.size();
   group.asked = true;
   parts_.connection.ask({.kind = proto::Kind::kSubmitGroup, .group = id}, encode(batch), turn);
@@ -317,9 +388,13 @@ void Groups::on_accepted(const Request& request, Turn& turn) {
   }
   for (; group.submitted != 0 && !group.items.empty(); --group.submitted) {
     const auto& [order, item] = *group.items.begin();
-    turn.put(Space::kMessage, progress_row_key(id, order),
-             encode(Progress{Status::kSent, turn.env.now, {}, {}, {}}));
-    turn.notify(StatusChanged{item.id, id, {}, {}, Status::kSent, {}});
+    if (item.text) {
+      parts_.receipts.settle_group(item, id, {}, turn);
+      const Extras& extras = item.text->extras;
+      if (!extras.sets_lifetime) {
+        parts_.journal.start_lifetime(id, order, item.id, extras.lifetime, turn);
+      }
+    }
     turn.erase(Space::kChat, row_key('Q', id, order));
     group.items.erase(group.items.begin());
     ++group.row.accepted;
@@ -331,9 +406,7 @@ void Groups::fail_items(GroupId id, Group& group, std::size_t count, std::string
                         Turn& turn) {
   for (; count != 0 && !group.items.empty(); --count) {
     const auto& [order, item] = *group.items.begin();
-    turn.put(Space::kMessage, progress_row_key(id, order),
-             encode(Progress{Status::kFailed, turn.env.now, failure, {}, {}}));
-    turn.notify(StatusChanged{item.id, id, {}, {}, Status::kFailed, failure});
+    if (item.text) parts_.receipts.settle_group(item, id, failure, turn);
     turn.erase(Space::kChat, row_key('Q', id, order));
     group.items.erase(group.items.begin());
   }
@@ -407,6 +480,12 @@ bool Groups::busy() const {
     const Group& group = entry.second;
     return group.asked || !group.items.empty() || !group.changes.empty();
   });
+}
+
+std::size_t Groups::waiting() const {
+  std::size_t count = 0;
+  for (const auto& [id, group] : groups_) count += group.items.size();
+  return count;
 }
 
 bool Groups::waits_for(const std::string& phone) const { return unresolved().contains(phone); }

@@ -32,6 +32,7 @@ class Groups {
     Lookups& lookups;
     Connection& connection;
     RecentContents& recent;
+    Receipts& receipts;
     Journal& journal;
     Ledger& ledger;
   };
@@ -44,6 +45,13 @@ class Groups {
   Result<void> change(GroupId group, Intent intent, Turn& turn);
   Result<void> rename(GroupId group, std::string_view name, Turn& turn);
   Result<MessageId> send(GroupId group, Text text, Turn& turn);
+  Result<void> act(GroupId group, const Act& act, Turn& turn);
+  bool knows(GroupId group) const { return groups_.contains(group); }
+  bool has_member(GroupId group, UserId user) const;
+  std::vector<UserId> others(GroupId group) const;  // the members but this account
+  // What a member may do in the chat, by the state that is known here now: what an admin of before
+  // says later is not obeyed.
+  Rights rights(GroupId group, UserId user) const;
   std::vector<GroupView> list() const;
 
   // ---- what arrives
@@ -70,6 +78,7 @@ class Groups {
   void on_tick(Instant now);
   Instant deadline() const;
   bool busy() const;
+  std::size_t waiting() const;  // messages, and what was done to some
   bool waits_for(const std::string& phone) const;
   std::set<std::string> unresolved() const;
 
@@ -98,6 +107,8 @@ class Groups {
   };
 
   UserId self() const { return parts_.registration.profile().user; }
+  Result<Group*> open_to_send(GroupId id);
+  bool may_be_member(const Group& group, const std::string& phone) const;
   bool in(const Group& group) const { return group.state.member(self()) != nullptr; }
   std::uint64_t take_order(Turn& turn);
   void wake_all();

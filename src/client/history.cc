@@ -1,6 +1,7 @@
 #include "client/history.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "client/engine.h"
 #include "client/rows.h"
@@ -18,6 +19,37 @@ void apply(Progress progress, Message& message) {
   if (progress.status != Status::kFailed) message.sent = progress.received;
   message.delivered = progress.delivered;
   message.read = progress.read;
+}
+
+// 'x' and 'y' come before 'z': who is not in the audience goes.
+Result<void> apply_arrival(const ports::Row& row, char what, UserId who, Message& message) {
+  if (what != 'z') {
+    if (row.value.size() != 8) return fail(Code::kCorrupt, "a receipt's row is damaged");
+    const Instant when{static_cast<std::int64_t>(get_be64(row.value))};
+    if (what == 'x') {
+      message.arrivals.push_back({who, when, {}});
+      return {};
+    }
+    const auto at = std::ranges::lower_bound(message.arrivals, who, {}, &Arrival::member);
+    if (at != message.arrivals.end() && at->member == who) at->read = when;
+    else message.arrivals.insert(at, {who, when, when});
+    return {};
+  }
+  auto audience = decode<Audience>(row.value);
+  if (!audience) return fail(audience.error());
+  const std::vector<Arrival> told = std::exchange(message.arrivals, {});
+  std::size_t delivered = 0, read = 0;
+  for (const UserId member : audience->members) {
+    const auto at = std::ranges::lower_bound(told, member, {}, &Arrival::member);
+    const bool here = at != told.end() && at->member == member;
+    message.arrivals.push_back(here ? *at : Arrival{member, {}, {}});
+    delivered += here ? 1 : 0;
+    read += here && at->read.ms != 0 ? 1 : 0;
+  }
+  if (message.status != Status::kSent || message.arrivals.empty()) return {};
+  if (read == message.arrivals.size()) message.status = Status::kRead;
+  else if (delivered == message.arrivals.size()) message.status = Status::kDelivered;
+  return {};
 }
 
 Result<void> apply(const ports::Row& row, Message& message) {
@@ -45,6 +77,9 @@ Result<void> apply(const ports::Row& row, Message& message) {
       message.edited = true;
       return {};
     }
+    case 'x':
+    case 'y':
+    case 'z': return apply_arrival(row, what, who, message);
     default: return {};
   }
 }

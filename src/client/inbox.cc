@@ -48,7 +48,9 @@ void Inbox::on_hint(proto::Envelope envelope, Turn& turn) {
   bool readable = true;
   const auto content = open(envelope, readable, turn);
   if (!content || !content->typing) return;
-  turn.notify(TypingChanged{.chat = envelope.from,
+  const GroupId group = content->group;
+  if (!group.is_nil() && !parts_.groups.has_member(group, envelope.from)) return;
+  turn.notify(TypingChanged{.chat = group.is_nil() ? ChatId(envelope.from) : ChatId(group),
                             .from = envelope.from,
                             .phone = contact->contact.phone,
                             .active = content->typing->active != 0});
@@ -259,12 +261,16 @@ void Inbox::take(ContactRow& contact, const proto::Envelope& envelope, Content c
   if (content.group_key) {
     return parts_.groups.on_key(from, envelope.from_device, *content.group_key, turn);
   }
+  // About a group only this is said to one member alone, and to no stranger.
+  const bool aside = content.act && content.act->kind == Act::Kind::kOpened &&
+                     parts_.groups.has_member(content.group, from);
   const bool in_group = envelope.type == proto::CiphertextType::kSenderKey;
-  if (content.group.is_nil() == in_group || (!content.text && !content.act)) {
+  const bool placed = content.group.is_nil() != in_group || aside;
+  if (!placed || (!content.text && !content.act)) {
     ++parts_.counters.unknown;
     return;
   }
-  const ChatId chat = in_group ? ChatId(content.group) : ChatId(from);
+  const ChatId chat = content.group.is_nil() ? ChatId(from) : ChatId(content.group);
   arrived.ids[from].push_back(content.id);
   if (content.text) return take_text(chat, contact, envelope, content, late, arrived, turn);
   // What is done here after this has a higher revision, unless their clock is quite wrong.
@@ -272,7 +278,8 @@ void Inbox::take(ContactRow& contact, const proto::Envelope& envelope, Content c
   parts_.ledger.revision =
       std::max(parts_.ledger.revision, std::min(content.act->revision, latest));
   turn.ledger = true;
-  if (!parts_.journal.apply(chat, from, content.composed, *content.act, turn)) return;
+  const Rights rights = chat.is_group() ? parts_.groups.rights(chat.group(), from) : Rights{};
+  if (!parts_.journal.apply(chat, from, rights, content.composed, *content.act, turn)) return;
   if (content.act->kind == Act::Kind::kDeletion) {
     std::erase_if(arrived.unread[chat],
                   [&](const Unread& m) { return m.id == content.act->target; });
@@ -300,12 +307,18 @@ void Inbox::take_text(ChatId chat, const ContactRow& contact, const proto::Envel
   message.order = order;
   if (message.extras.view_once) message.text.clear();  // seen by opening it, once
   const Extras& extras = message.extras;
-  if (extras.sets_lifetime) {
+  if (extras.sets_lifetime &&
+      (!chat.is_group() || parts_.groups.rights(chat.group(), from).edits)) {
     parts_.chats.set_lifetime(chat, extras.lifetime, message.composed, turn);
   }
   if (!message.deleted) {
+    const std::string& own = parts_.registration.profile().phone;
     arrived.unread[chat].push_back(
-        {order, message.id, extras.sets_lifetime ? Duration{} : extras.lifetime});
+        {.order = order,
+         .id = message.id,
+         .lifetime = extras.sets_lifetime ? Duration{} : extras.lifetime,
+         .from = from,
+         .mentions = std::ranges::find(extras.mentions, own) != extras.mentions.end()});
   }
   turn.notify(MessageReceived{std::move(message)});
 }

@@ -17,6 +17,13 @@ Bytes fading_key(Instant at, std::uint64_t order) {
   return key;
 }
 
+void index(ChatId chat, std::uint64_t order, std::string_view words, Turn& turn) {
+  Bytes key = search_row_key(order, chat);
+  Bytes row = search_row(words, chat);
+  if (row.empty()) turn.erase(Space::kSearch, std::move(key));
+  else turn.put(Space::kSearch, std::move(key), std::move(row));
+}
+
 // One row per person; what came before it goes.
 void put_latest(ChatId chat, UserId from, char what, const Act& act, Bytes value, Turn& turn) {
   Bytes key = act_row_key(chat, act.target, what, from);
@@ -32,8 +39,7 @@ void Journal::write(const Message& message, std::uint64_t order, Turn& turn) {
   turn.put(Space::kMessage, message_row_key(message.chat, order), encode(message));
   const std::string words =
       message.deleted || message.extras.view_once ? std::string() : searchable(message);
-  if (words.empty()) turn.erase(Space::kSearch, search_row_key(order, message.chat));
-  else turn.put(Space::kSearch, search_row_key(order, message.chat), to_bytes(words));
+  index(message.chat, order, words, turn);
 }
 
 void Journal::add(Message& message, std::uint64_t order, Turn& turn) {
@@ -47,8 +53,9 @@ void Journal::add(Message& message, std::uint64_t order, Turn& turn) {
       ++at;
       continue;
     }
-    const bool obeyed = waiting.from == message.from &&
-                        in_time(target, waiting.act, waiting.composed, limits::kClockTolerance);
+    const bool may = waiting.from == message.from || waiting.moderates;
+    const bool obeyed =
+        may && in_time(target, waiting.act, waiting.composed, limits::kClockTolerance);
     const bool later = !last || last->kind != Act::Kind::kDeletion;
     if (obeyed && later &&
         (!last || waiting.act.kind == Act::Kind::kDeletion ||
@@ -98,14 +105,17 @@ bool Journal::in_time(const Target& target, const Act& act, Instant composed,
   return composed <= target.composed + window + tolerance;
 }
 
-bool Journal::apply(ChatId chat, UserId from, Instant composed, const Act& act, Turn& turn) {
+bool Journal::apply(ChatId chat, UserId from, Rights rights, Instant composed, const Act& act,
+                    Turn& turn) {
   const auto found = by_name_.find({chat, act.target});
   switch (act.kind) {
     case Act::Kind::kReaction:
       put_latest(chat, from, 'r', act, to_bytes(act.text), turn);
       return true;
     case Act::Kind::kVote: put_latest(chat, from, 'v', act, act.choices, turn); return true;
-    case Act::Kind::kPin: chats_.pin(chat, act.target, act.revision, act.on, turn); return true;
+    case Act::Kind::kPin:
+      if (rights.edits) chats_.pin(chat, act.target, act.revision, act.on, turn);
+      return rights.edits;
     case Act::Kind::kOpened:
       turn.put(Space::kAct, act_row_key(chat, act.target, 'o', from), {});
       return true;
@@ -113,12 +123,14 @@ bool Journal::apply(ChatId chat, UserId from, Instant composed, const Act& act, 
     case Act::Kind::kDeletion: break;
     default: return false;
   }
+  const bool moderates = rights.moderates && act.kind == Act::Kind::kDeletion;
   if (found == by_name_.end()) {
-    wait(chat, from, composed, act, turn);
+    wait({chat, from, composed, act, moderates}, turn);
     return false;
   }
   Target& target = targets_.at(found->second);
-  if (target.from != from || !in_time(target, act, composed, limits::kClockTolerance)) return false;
+  if (target.from != from && !moderates) return false;
+  if (!in_time(target, act, composed, limits::kClockTolerance)) return false;
   return change(target, act, turn);
 }
 
@@ -129,9 +141,7 @@ bool Journal::change(Target& target, const Act& act, Turn& turn) {
     if (act.revision <= target.edited) return false;
     target.edited = act.revision;
     turn.put(Space::kAct, act_row_key(target.chat, target.id, 'e', target.from), encode(act));
-    const std::string words = folded(act.text);
-    if (words.empty()) turn.erase(Space::kSearch, search_row_key(order, target.chat));
-    else turn.put(Space::kSearch, search_row_key(order, target.chat), to_bytes(words));
+    index(target.chat, order, folded(act.text), turn);
   } else {
     target.deleted = true;
     const Bytes prefix = act_prefix(target.chat, target.id);
@@ -145,13 +155,15 @@ bool Journal::change(Target& target, const Act& act, Turn& turn) {
                             .from = target.from};
     write(tombstone, order, turn);
     chats_.forget(target.chat, order, turn);
+    if (target.chat.is_group()) receipts_.forget(order, turn);
     sent_.forget_if_there(order, turn);
   }
   turn.put(Space::kOutbox, row_key('M', order), encode(target));
   return true;
 }
 
-std::string_view Journal::refusal(ChatId chat, const Act& act, Instant now) const {
+std::string_view Journal::refusal(ChatId chat, const Act& act, Rights rights, Instant now) const {
+  if (act.kind == Act::Kind::kPin && !rights.edits) return "only admins pin in this group";
   if (!changes_for_good(act)) return {};
   const auto found = by_name_.find({chat, act.target});
   const bool edit = act.kind == Act::Kind::kEdit;
@@ -160,7 +172,9 @@ std::string_view Journal::refusal(ChatId chat, const Act& act, Instant now) cons
       "it is too old to be deleted for everyone; godwit delete --for-me deletes it here";
   if (found == by_name_.end()) return edit ? kLate : kGone;
   const Target& target = targets_.at(found->second);
-  if (!target.from.is_nil()) return "somebody else wrote this message";
+  if (!target.from.is_nil() && (edit || !rights.moderates)) {
+    return "somebody else wrote this message";
+  }
   if (target.deleted) return "this message was deleted already";
   if (!in_time(target, act, now, {})) return edit ? kLate : kGone;
   return {};
@@ -171,10 +185,10 @@ bool Journal::deleted(ChatId chat, MessageId id) const {
   return found != by_name_.end() && targets_.at(found->second).deleted;
 }
 
-void Journal::wait(ChatId chat, UserId from, Instant composed, const Act& act, Turn& turn) {
+void Journal::wait(WaitingAct waiting, Turn& turn) {
   const std::uint64_t order = next_waiting_++;
-  const WaitingAct& waiting = waiting_[order] = {chat, from, composed, act};
   turn.put(Space::kContact, row_key('W', order), encode(waiting));
+  waiting_[order] = std::move(waiting);
   if (waiting_.size() <= limits::kWaitingActs) return;
   turn.erase(Space::kContact, row_key('W', waiting_.begin()->first));
   waiting_.erase(waiting_.begin());

@@ -4,9 +4,9 @@
 // It never reads: what was done to a message lies in rows that begin with its chat and id, and the
 // reader joins them (history.h). So a reaction that comes twice, too late or before its message
 // needs no care: of one person's reactions to a message the highest revision counts. Edits and
-// deletions do: they are obeyed only when they are of the message's writer and in time, so messages
-// young enough are remembered here, at most limits::kTargets; what comes before its message waits,
-// at most limits::kWaitingActs.
+// deletions do: they are obeyed only when they are of the message's writer (deletions also when
+// they are of the group's admin) and in time, so messages young enough are remembered here, at most
+// limits::kTargets; what comes before its message waits, at most limits::kWaitingActs.
 //
 // What is erased is erased from every row: the text, what was done to it, its words in the index.
 #pragma once
@@ -21,6 +21,12 @@
 
 namespace godwit::client {
 
+// What somebody may do in a chat besides writing.
+struct Rights {
+  bool edits = true;  // pin; say how long messages last
+  bool moderates = false;  // delete what others wrote
+};
+
 class Journal {
  public:
   Journal(Chats& chats, Receipts& receipts, SentLog& sent)
@@ -30,9 +36,9 @@ class Journal {
   void add(Message& message, std::uint64_t order, Turn& turn);
   // Does what `act` says, if its composer may. `from` nil: this account. False: nothing happened
   // that anybody need know.
-  bool apply(ChatId chat, UserId from, Instant composed, const Act& act, Turn& turn);
+  bool apply(ChatId chat, UserId from, Rights rights, Instant composed, const Act& act, Turn& turn);
   // Why this account may not do it now; empty when it may.
-  std::string_view refusal(ChatId chat, const Act& act, Instant now) const;
+  std::string_view refusal(ChatId chat, const Act& act, Rights rights, Instant now) const;
   bool deleted(ChatId chat, MessageId id) const;
 
   // Its time starts; 0: it has none.
@@ -57,7 +63,7 @@ class Journal {
   void write(const Message& message, std::uint64_t order, Turn& turn);
   bool change(Target& target, const Act& act, Turn& turn);
   bool in_time(const Target& target, const Act& act, Instant composed, Duration tolerance) const;
-  void wait(ChatId chat, UserId from, Instant composed, const Act& act, Turn& turn);
+  void wait(WaitingAct waiting, Turn& turn);
   void forget_target(std::uint64_t order, Turn& turn);
 
   Chats& chats_;

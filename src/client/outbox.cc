@@ -46,7 +46,7 @@ Result<MessageId> Outbox::add_text(std::string_view phone, const ContactRow* con
   return id;
 }
 
-Result<void> Outbox::add_act(UserId to, const Act& act, Turn& turn) {
+Result<void> Outbox::add_act(UserId to, GroupId group, const Act& act, Turn& turn) {
   if (texts_ >= limits::kOutboxMessages || octets_ + act.text.size() > limits::kOutboxBytes) {
     return fail(Code::kFull, "too many messages wait to be sent; connect first");
   }
@@ -54,7 +54,8 @@ Result<void> Outbox::add_act(UserId to, const Act& act, Turn& turn) {
             .id = MessageId::random(turn.env.entropy),
             .to = to,
             .composed = turn.env.now,
-            .act = act};
+            .act = act,
+            .group = group};
   turn.put(Space::kOutbox, key_of(item), encode(item));
   load(std::move(item));
   return {};

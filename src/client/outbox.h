@@ -26,8 +26,9 @@ class Outbox {
   // kFull: limits::kOutboxMessages or kOutboxBytes are queued.
   Result<MessageId> add_text(std::string_view phone, const ContactRow* contact, Text text,
                              Turn& turn);
-  // Queues what somebody did to a message of the chat with them. kFull: as above.
-  Result<void> add_act(UserId to, const Act& act, Turn& turn);
+  // Queues what was done to a message of the chat with them, or of a group's chat that only they
+  // are told of. kFull: as above.
+  Result<void> add_act(UserId to, GroupId group, const Act& act, Turn& turn);
   // Queues a receipt. Dropped when too many wait for this person already: receipts are a courtesy.
   void add_receipt(UserId to, Status status, std::vector<MessageId> ids, Turn& turn);
 

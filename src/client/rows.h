@@ -13,6 +13,7 @@
 //             0xFF id chat order: finds a message by its id
 //   kAct      chat id 'r' who revision emoji · 'v' who revision choices · 'e' who Act
 //             'o' who: opened · 's': starred   (by the message's id; the last revision counts)
+//             'x' who, 'y' who: delivered and read, when · 'z' Audience   (own ones in groups)
 //   kSearch   chat order folded text
 #pragma once
 
@@ -117,10 +118,14 @@ struct Unread {
   std::uint64_t order = 0;
   MessageId id;
   Duration lifetime;  // from when it is read
+  UserId from;
+  bool mentions = false;  // this account
   static void fields(auto& m, auto& field) {
     field(1, m.order);
     field(2, m.id);
     field(3, m.lifetime);
+    field(4, m.from);
+    field(5, m.mentions);
   }
 };
 // Those of one delivery batch.
@@ -184,11 +189,13 @@ struct WaitingAct {
   UserId from;
   Instant composed;
   Act act;
+  bool moderates = false;  // it came from an admin of the group
   static void fields(auto& m, auto& field) {
     field(1, m.chat);
     field(2, m.from);
     field(3, m.composed);
     field(4, m.act);
+    field(5, m.moderates);
   }
 };
 
@@ -200,6 +207,12 @@ struct Fading {
     field(1, m.chat);
     field(2, m.id);
   }
+};
+
+// The members that an own message of a group was sent to.
+struct Audience {
+  std::vector<UserId> members;
+  static void fields(auto& m, auto& field) { field(1, m.members, limits::kGroupMembers); }
 };
 
 // What this account has settled about itself.
@@ -229,6 +242,7 @@ struct Item {
   std::optional<Act> act;
   std::optional<GroupKey> group_key;
   Status seen{};  // a receipt overtook the server's answer
+  GroupId group;  // whose chat it is about, said to one person; nil: the chat with them
   // Exactly one thing is said.
   bool whole() const {
     return text.has_value() + receipt.has_value() + act.has_value() + group_key.has_value() == 1;
@@ -243,6 +257,7 @@ struct Item {
     field(6, m.receipt);
     field(7, m.seen);
     field(8, m.act);
+    field(9, m.group);
     field(40, m.group_key);
   }
   // Said by the device, not by its owner: nobody confirms it.

@@ -76,7 +76,7 @@ TEST_F(Sealed, ReceiptsOfReadingHintsAndRepetitionsHaveNoName) {
   world.settle();
   bob.read(kAlice);
   alice.run([](Engine& e, Env& at, Effects& out) {
-    e.set_typing(kBob, true, at, out);
+    e.set_typing(e.chat(kBob), true, at, out);
     return true;
   });
   world.settle();

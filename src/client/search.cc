@@ -141,6 +141,18 @@ Bytes search_row_key(std::uint64_t order, ChatId chat) {
   return key;
 }
 
+namespace {
+
+// A character of the private use area, and the chat in hexadecimal.
+std::string chat_word(ChatId chat) { return "\xEE\x80\x80" + to_hex(chat_key(chat)); }
+
+}  // namespace
+
+Bytes search_row(std::string_view words, ChatId chat) {
+  if (words.empty()) return {};
+  return to_bytes(std::string(words) + ' ' + chat_word(chat));
+}
+
 Result<std::vector<Message>> search(ports::Store& store, std::string_view text, ChatId chat,
                                     std::size_t limit) {
   if (!is_utf8(view_of(text))) return fail(Code::kInvalid, "the search is not UTF-8 text");
@@ -153,15 +165,14 @@ Result<std::vector<Message>> search(ports::Store& store, std::string_view text, 
   }
   if (words.empty()) return fail(Code::kInvalid, "name a word to search for");
   limit = std::min(limit, limits::kSearchResults);
-  const std::size_t most = chat.is_nil() ? limit : SIZE_MAX;
-  const auto rows = store.match(Engine::partition(), words, most);
+  if (!chat.is_nil()) words.push_back(chat_word(chat));
+  const auto rows = store.match(Engine::partition(), words, limit);
   if (!rows) return fail(rows.error());
   std::vector<Message> found;
   for (const ports::Row& row : *rows) {
-    if (found.size() == limit) break;
     if (row.key.size() != 8 + kChatKey) continue;
     const ChatId where = chat_of(ByteView(row.key).subspan(8));
-    if (where.is_nil() || (!chat.is_nil() && where != chat)) continue;
+    if (where.is_nil()) continue;
     auto message = read_message(store, where, get_be64(ByteView(row.key).first(8)));
     if (message) found.push_back(std::move(*message));
     else if (message.error().code != Code::kNotFound) return fail(message.error());

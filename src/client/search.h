@@ -20,6 +20,10 @@ std::string searchable(const Message& message);
 // order (8) || chat (17): newer ones are higher.
 Bytes search_row_key(std::uint64_t order, ChatId chat);
 
+// What Space::kSearch holds of a message: its words, and one that means its chat, which nobody
+// types: so a search of one chat looks at that chat only. Empty: there are no words.
+Bytes search_row(std::string_view words, ChatId chat);
+
 // Messages that hold, for each word of `text`, a word that begins with it; the newest first, at
 // most `limit`. `chat` nil: in all chats.
 Result<std::vector<Message>> search(ports::Store& store, std::string_view text, ChatId chat,

@@ -129,7 +129,8 @@ MessageId Device::send(std::string_view to, std::string_view text) {
 }
 
 void Device::read(std::string_view from) {
-  EXPECT_TRUE(run([&](Engine& e, Env& at, Effects& out) { return e.mark_read(from, at, out); }));
+  EXPECT_TRUE(
+      run([&](Engine& e, Env& at, Effects& out) { return e.mark_read(e.chat(from), at, out); }));
 }
 
 std::vector<std::string> Device::history(std::string_view with) {

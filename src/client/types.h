@@ -177,6 +177,9 @@ struct Act {
   }
 };
 
+// Whom something is sent to: a number (E.164), or a group.
+using Recipient = std::variant<std::string, GroupId>;
+
 struct Reaction {
   UserId from;  // nil: this account
   std::string emoji;
@@ -184,6 +187,12 @@ struct Reaction {
 struct Vote {
   UserId from;
   Bytes choices;
+};
+
+// How far an own message came with one member of its group.
+struct Arrival {
+  UserId member;
+  Instant delivered, read;  // 0: not yet
 };
 
 // A message of the history, as stored; what is below `from` is joined by the reader.
@@ -209,6 +218,7 @@ struct Message {
   Instant sent, delivered, read;  // own ones; 0: not yet
   std::vector<Reaction> reactions;
   std::vector<Vote> votes;
+  std::vector<Arrival> arrivals;  // own ones in a group: of each member it was sent to
   static void fields(auto& m, auto& field) {
     field(1, m.id);
     field(2, m.chat);

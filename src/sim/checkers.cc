@@ -62,7 +62,7 @@ void ShownOnce::history(const Viewer& viewer, const std::vector<TextId>& texts,
   }
   for (auto at = notified_.lower_bound({viewer, {}}); at != notified_.end() && at->first == viewer;
        ++at) {
-    if (!seen.contains(at->second)) {
+    if (!seen.contains(at->second) && !taken_back_.contains(at->second)) {
       verdict.broken("shown_once", "text " + name_of(at->second) + " was told and is not stored");
     }
   }
@@ -87,9 +87,9 @@ void SenderOrder::history(const Viewer& viewer, const std::vector<TextId>& texts
   for (const TextId& id : texts) follow(last, viewer, id, verdict);
 }
 
-void ReceiptsForward::seen(const Viewer& viewer, MessageId id, client::Status status,
+void ReceiptsForward::seen(const Viewer& viewer, MessageId id, UserId member, client::Status status,
                            Verdict& verdict) {
-  const auto [at, fresh] = last_.try_emplace({viewer, id}, status);
+  const auto [at, fresh] = last_.try_emplace({viewer, id, member}, status);
   if (fresh) return;
   if (status <= at->second) {
     verdict.broken("receipts_forward", std::string(client::status_name(status)) + " after " +
@@ -100,7 +100,7 @@ void ReceiptsForward::seen(const Viewer& viewer, MessageId id, client::Status st
 
 void ReceiptsForward::stored(const Viewer& viewer, MessageId id, client::Status status,
                              Verdict& verdict) const {
-  const auto at = last_.find({viewer, id});
+  const auto at = last_.find({viewer, id, UserId{}});
   if (at == last_.end() || at->second <= status) return;
   verdict.broken("receipts_forward", "the history says " +
                                          std::string(client::status_name(status)) + " after " +

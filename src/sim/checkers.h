@@ -36,6 +36,8 @@ class NeverLost {
   // makes it unreadable: nobody is left who could repeat it.
   void restored(std::uint32_t person, const std::vector<TextId>& kept);
   void injured() { ++injuries_; }
+  // Its writer deleted it for everyone.
+  void taken_back(const TextId& id) { texts_[id].forgiven = true; }
   // What waits for the person is gone: past its retention, or meant for an earlier device.
   void replaced(std::uint32_t person);
   bool forgiven(const TextId& id) const;
@@ -61,10 +63,13 @@ class NeverLost {
 class ShownOnce {
  public:
   void notified(const Viewer& viewer, const TextId& id, Verdict& verdict);
+  // Nobody need have it any more.
+  void taken_back(const TextId& id) { taken_back_.insert(id); }
   void history(const Viewer& viewer, const std::vector<TextId>& texts, Verdict& verdict) const;
 
  private:
   std::set<std::pair<Viewer, TextId>> notified_;
+  std::set<TextId> taken_back_;
 };
 
 // What one device wrote to a person is shown in the order in which it was written, but for what is
@@ -83,12 +88,14 @@ class SenderOrder {
 // sent, delivered, read; never back. A refusal is final.
 class ReceiptsForward {
  public:
-  void seen(const Viewer& viewer, MessageId id, client::Status status, Verdict& verdict);
+  // `member`: of a group, whose receipt it is; nil otherwise.
+  void seen(const Viewer& viewer, MessageId id, UserId member, client::Status status,
+            Verdict& verdict);
   // A history may tell a status that was seen before, but not an earlier one.
   void stored(const Viewer& viewer, MessageId id, client::Status status, Verdict& verdict) const;
 
  private:
-  std::map<std::pair<Viewer, MessageId>, client::Status> last_;
+  std::map<std::tuple<Viewer, MessageId, UserId>, client::Status> last_;
 };
 
 // A one-time prekey is handed out to one requester, once. Not so a last-resort one.

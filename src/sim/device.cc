@@ -244,7 +244,8 @@ void Device::seen(const client::Event& event) {
       checkers.sender_order.notified(viewer(), *id, life_.verdict);
     }
   } else if (const auto* status = std::get_if<client::StatusChanged>(&event)) {
-    checkers.receipts_forward.seen(viewer(), status->id, status->status, life_.verdict);
+    const UserId member = status->chat.is_group() ? status->from : UserId{};
+    checkers.receipts_forward.seen(viewer(), status->id, member, status->status, life_.verdict);
   } else if (std::holds_alternative<client::Registered>(event)) {
     user_ = engine_->profile().user;
     life_.took_over(index_);
@@ -370,8 +371,72 @@ Result<MessageId> Device::send(std::string_view phone, std::string_view text) {
 void Device::read_all(const Device& from) {
   if (!running() || !engine_->registered()) return;
   life_.note(name_, "reads", from.index_);
-  (void)tell(
-      [&](Env& env, client::Effects& out) { return engine_->mark_read(from.phone_, env, out); });
+  read_all(engine_->chat(from.phone_));
+}
+
+void Device::read_all(client::ChatId chat) {
+  (void)does([&](auto& engine, Env& env, auto& out) { return engine.mark_read(chat, env, out); });
+}
+
+void Device::fiddle(const Device& other) {
+  if (!running() || !engine_->registered()) return;
+  const client::ChatId chat = engine_->chat(other.phone_);
+  const auto page = client::read_history(disk_.rows(), chat, {}, 20);
+  if (chat.is_nil() || !page || page->messages.empty()) return;
+  using Kind = client::Act::Kind;
+  const auto& message =
+      page->messages[static_cast<std::size_t>(life_.luck.below(page->messages.size()))];
+  const auto text = read_text(message.text);
+  const std::uint64_t what = life_.luck.below(10);
+  client::Act act{.target = message.id};
+  if (what < 5) {
+    static constexpr std::string_view kEmoji[] = {"+", "-", "!", ""};
+    act.kind = Kind::kReaction;
+    act.text = kEmoji[static_cast<std::size_t>(life_.luck.below(4))];
+  } else if (what == 5) {
+    act.kind = Kind::kPin;
+    act.on = life_.luck.below(3) != 0;
+  } else if (message.direction != client::Direction::kOut || !text) {
+    return;
+  } else if (what < 9) {
+    act.kind = Kind::kEdit;
+    act.text = write_text(*text, static_cast<std::size_t>(life_.luck.below(300)));
+  } else {
+    act.kind = Kind::kDeletion;
+  }
+  const auto done =
+      does([&](auto& engine, Env& env, auto& out) { return engine.act(chat, act, env, out); });
+  if (!done) return;  // too late, say
+  life_.note(name_, "acts", static_cast<std::uint64_t>(act.kind));
+  ++life_.statistics.acts;
+  if (act.kind != Kind::kDeletion) return;
+  life_.checkers.never_lost.taken_back(*text);
+  life_.checkers.shown_once.taken_back(*text);
+}
+
+std::map<MessageId, std::string> Device::acts_with(const Device& other) {
+  std::map<MessageId, std::string> out;
+  const client::ChatId chat = engine_->chat(other.phone_);
+  const std::vector<MessageId> pins = engine_->pins(chat);
+  for (const client::Message& message : history()) {
+    if (message.chat != chat || message.status == client::Status::kFailed) continue;
+    std::string& words = out[message.id];
+    words = message.deleted ? "deleted" : message.edited ? "edited " : "";
+    if (message.edited) words += std::to_string(std::hash<std::string>()(message.text));
+    if (std::ranges::find(pins, message.id) != pins.end()) words += " pinned";
+    std::map<std::string, std::string> reactions;
+    for (const client::Reaction& reaction : message.reactions) {
+      const bool mine = reaction.from.is_nil();
+      reactions[mine ? phone_ : other.phone_] = reaction.emoji;
+    }
+    for (const auto& [phone, emoji] : reactions) words += " " + phone + emoji;
+  }
+  return out;
+}
+
+Result<void> Device::does(const Deed& deed) {
+  if (!running()) return fail(Code::kUnavailable, "the device is off");
+  return tell([&](Env& env, client::Effects& out) { return deed(*engine_, env, out); });
 }
 
 // ---- what it knows

@@ -49,6 +49,14 @@ class Device final : public Net::Client {
   // Any text to any number. The message, or why it is refused.
   Result<MessageId> send(std::string_view phone, std::string_view text);
   void read_all(const Device& from);
+  void read_all(client::ChatId chat);
+  // Does something with one of the newest messages of the chat with `other`, as luck has it.
+  void fiddle(const Device& other);
+  // What both sides of a chat must agree on, when both have the message: by message, in words.
+  std::map<MessageId, std::string> acts_with(const Device& other);
+  // Anything else that the engine lets a person do; kUnavailable while the device is off.
+  using Deed = std::function<Result<void>(client::Engine&, Env&, client::Effects&)>;
+  Result<void> does(const Deed& deed);
 
   // ---- what it knows
   const std::string& phone() const { return phone_; }

@@ -17,6 +17,7 @@ struct Statistics {
   std::uint64_t events = 0;
   std::uint64_t composed = 0;
   std::uint64_t shown = 0;
+  std::uint64_t acts = 0;  // what people did with messages
   std::uint64_t deliveries = 0;  // envelopes that reached a device
   std::uint64_t late = 0;        // of those shown: in place of one that could not be read
   std::uint64_t requested = 0;   // deliveries that their sender was asked to repeat

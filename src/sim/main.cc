@@ -61,6 +61,7 @@ void add(Tally& sum, const Tally& one) {
   a.events += b.events;
   a.composed += b.composed;
   a.shown += b.shown;
+  a.acts += b.acts;
   a.deliveries += b.deliveries;
   a.late += b.late;
   a.requested += b.requested;

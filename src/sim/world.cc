@@ -6,7 +6,7 @@
 namespace godwit::sim {
 
 World::World(std::uint64_t seed, Trace::Print print, Length length)
-    : life_(seed, std::move(print)), length_(length) {
+    : life_(seed, std::move(print)), length_(length), deeds_(seed % 5 == 4) {
   life_.took_over = [this](DeviceIndex person) {
     for (const auto& each : people_) each->audit();  // what is forgiven must be known
     life_.checkers.never_lost.replaced(person);
@@ -136,6 +136,7 @@ void World::person_acts(Device& device) {
       }
     }
   }
+  if (deeds_) device.fiddle(other);
   life_.timeline.in(soon(), [this, &device] { person_acts(device); });
 }
 
@@ -277,6 +278,27 @@ void World::check_quiet() {
     device->check_delivered();
   }
   life_.checkers.never_lost.check_at_end(life_.verdict);
+  check_acts();
+}
+
+// Whatever was done to a message looks the same on both sides. Not where somebody forgot what they
+// did or had, or clocks that were turned back and forth made it too late for one side.
+void World::check_acts() {
+  const bool forgetful = plan_.has(Fault::kReinstall) || plan_.has(Fault::kRestored) ||
+                         plan_.has(Fault::kSessionsLost) || plan_.has(Fault::kClockTurns);
+  if (!deeds_ || forgetful || life_.statistics.injuries != 0) return;
+  for (const auto& one : people_) {
+    for (const auto& other : people_) {
+      if (one->index() >= other->index() || !one->running() || !other->running()) continue;
+      const auto theirs = other->acts_with(*one);
+      for (const auto& [id, words] : one->acts_with(*other)) {
+        const auto same = theirs.find(id);
+        if (same == theirs.end() || same->second == words) continue;
+        life_.verdict.broken("acts_agree", "message " + to_hex(id.view()) + " is '" + words +
+                                               "' here and '" + same->second + "' there");
+      }
+    }
+  }
 }
 
 // Everybody writes to everybody once more, after a restart of the server in half of the lives: what

@@ -54,6 +54,7 @@ class World {
   void settle(std::string_view when);
   bool all_settled();
   void check_quiet();
+  void check_acts();
   void recover();
   void everybody_writes();
   void last_round();
@@ -68,6 +69,7 @@ class World {
   std::unique_ptr<Node> node_;
   std::vector<std::unique_ptr<Device>> people_;
   std::uint32_t texts_left_ = 0;
+  const bool deeds_;  // people do things with messages: in one life of five
   bool chaos_ = false;
 };
 

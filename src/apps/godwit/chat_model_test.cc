@@ -5,6 +5,7 @@
 #include <clocale>
 
 #include "apps/godwit/line_editor.h"
+#include "apps/godwit/slash.h"
 
 namespace godwit::cli {
 namespace {
@@ -83,6 +84,143 @@ TEST_F(ChatModelTest, EveryLineFitsAnyWidth) {
       EXPECT_LE(line.indent + columns_of(line.text) + columns_of(line.stamp), width) << width;
     }
   }
+}
+
+TEST_F(ChatModelTest, SendersAreNamedOncePerRunInAGroup) {
+  model_.apply(R"({"type":"chat","with":"Birds","me":"+1","group":"group:ab",
+                   "members":[{"number":"+1","admin":true},{"number":"+2","admin":false}]})");
+  const auto say = [&](const char* id, const char* from, const char* text) {
+    model_.apply(json_line({{"type", "message"},
+                            {"id", id},
+                            {"direction", "in"},
+                            {"from", from},
+                            {"timestamp_ms", 1700000000000},
+                            {"text", text}}));
+  };
+  say("a", "+2", "one");
+  say("b", "+2", "two");
+  say("c", "+3", "three");
+  message("d", "out", "mine");
+  EXPECT_EQ(shown(80, 10), "──  Tuesday 14 November 2023  ──|+2|one|two|+3|three|mine|");
+  EXPECT_EQ(model_.members(), (std::vector<std::string>{"you*", "+2"}));
+}
+
+TEST_F(ChatModelTest, ShowsWhatGoesWithAMessageAndWhatWasDoneToIt) {
+  model_.apply(R"({"type":"chat","with":"+2","me":"+1"})");
+  model_.apply(R"({"type":"message","id":"a","direction":"in","timestamp_ms":1700000000000,
+    "text":"Where?","forwards":1,"reply_to":{"id":"z","text":"first\nsecond"},
+    "poll":{"multiple":false,"options":[{"text":"sea","votes":["+1"]},{"text":"hills","votes":[]}]},
+    "reactions":[{"from":"+1","emoji":"👍"},{"from":"+2","emoji":"👍"}]})");
+  EXPECT_EQ(shown(80, 9),
+            "──  Tuesday 14 November 2023  ──|↪ forwarded|▏first …|Where?|"
+            "◉ 1  sea  1: you|○ 2  hills  |👍 2|");
+  model_.apply(R"({"type":"message","id":"a","direction":"in","timestamp_ms":1700000000000,
+                   "text":"","deleted":true,"changed":true})");
+  EXPECT_EQ(shown(80, 9), "──  Tuesday 14 November 2023  ──|this message was deleted|");
+  model_.apply(R"({"type":"erased","id":"a"})");
+  EXPECT_EQ(shown(80, 9), "");
+}
+
+TEST_F(ChatModelTest, AChangeOfWhatIsNotShownAddsNothing) {
+  model_.apply(R"({"type":"message","id":"a","direction":"in","text":"x","changed":true})");
+  EXPECT_EQ(shown(80, 9), "");
+}
+
+TEST_F(ChatModelTest, NumbersStayWhenMessagesCome) {
+  message("a", "in", "first");
+  message("b", "in", "second");
+  model_.number();
+  message("c", "in", "third");
+  EXPECT_EQ(model_.numbered(1)->id, "b");
+  EXPECT_EQ(model_.numbered(2)->id, "a");
+  EXPECT_FALSE(model_.numbered(3));
+  EXPECT_FALSE(model_.numbered(0));
+  const auto lines = model_.lines(80, 9, 0);
+  EXPECT_EQ(to_utf8(lines[1].label + U"," + lines[2].label + U"," + lines[3].label), "2,1,");
+  model_.unnumber();
+  EXPECT_FALSE(model_.numbered(1));
+}
+
+TEST_F(ChatModelTest, TypingAndUnreadAreSaid) {
+  model_.apply(R"({"type":"chat","with":"Birds","me":"+1","group":"group:ab","members":[]})");
+  model_.apply(R"({"type":"typing","from":["+2"]})");
+  EXPECT_EQ(model_.typing(), "+2 is typing…");
+  model_.apply(R"({"type":"typing","from":[]})");
+  EXPECT_EQ(model_.typing(), "");
+  model_.apply(R"({"type":"unread","messages":3,"chats":1,"mentions":1})");
+  EXPECT_EQ(model_.unread_elsewhere(), "✉ 3 @ in 1 other chat");
+}
+
+// ---- slash.h
+
+class SlashTest : public ChatModelTest {
+ protected:
+  void SetUp() override {
+    ChatModelTest::SetUp();
+    message("aa", "in", "theirs");
+    message("bb", "out", "mine");
+    model_.apply(R"({"type":"message","id":"cc","direction":"in","text":"?",
+                     "poll":{"options":[{"text":"x","votes":[]},{"text":"y","votes":[]}]}})");
+    message("dd", "in", "last");
+    model_.number();
+  }
+  std::string wish(std::string_view line) {
+    const Slash slash = read_slash(line, model_);
+    return slash.wishes.empty() ? "! " + slash.problem : slash.wishes.front().dump();
+  }
+};
+
+TEST_F(SlashTest, NumbersAndDefaultsNameMessages) {
+  EXPECT_EQ(wish("/reply yes, 2 of us"), R"({"send":"yes, 2 of us","reply":"dd"})");
+  EXPECT_EQ(wish("/reply 4 yes"), R"({"send":"yes","reply":"aa"})");
+  EXPECT_EQ(wish("/reply 4"), R"({"send":"4","reply":"dd"})") << "what follows, not a message";
+  EXPECT_EQ(wish("/react heart"), R"({"react":"dd","emoji":"❤"})");
+  EXPECT_EQ(wish("/react 3 👍"), R"({"react":"bb","emoji":"👍"})");
+  EXPECT_EQ(wish("/unreact 4"), R"({"react":"aa","emoji":""})");
+  EXPECT_EQ(wish("/edit better"), R"({"edit":"bb","text":"better"})");
+  EXPECT_EQ(wish("/delete"), R"({"delete":"bb","for_me":false})");
+  EXPECT_EQ(wish("/delete 1 me"), R"({"delete":"dd","for_me":true})");
+  EXPECT_EQ(wish("/vote 2"), R"({"vote":"cc","options":[2]})");
+  EXPECT_EQ(wish("/vote 2 1,2"), R"({"vote":"cc","options":[1,2]})");
+  EXPECT_EQ(wish("/unpin 2"), R"({"pin":"cc","on":false})");
+  EXPECT_EQ(wish("/poll Where to? | sea | hills"),
+            R"({"poll":"Where to?","options":["sea","hills"]})");
+  EXPECT_EQ(wish("/forward 1 +33612345678 Birds"),
+            R"({"forward":"dd","to":["+33612345678","Birds"]})");
+  EXPECT_EQ(wish("/disappear 24h"), R"({"disappear":"24h"})");
+}
+
+TEST_F(SlashTest, MistakesSayWhatToWrite) {
+  EXPECT_EQ(wish("/reply 9 hello"), "! no message has this number here");
+  EXPECT_EQ(wish("/vote one"), "! write it as /vote [N] 1, or 1,2 where several may be chosen");
+  EXPECT_EQ(wish("/poll Where?"), "! write it as /poll Where? | sea | hills");
+  EXPECT_EQ(wish("/open"), "! there is no message for that");
+  EXPECT_EQ(wish("/dance"), "! there is no /dance; /help lists what there is");
+  EXPECT_EQ(wish("/"), "! there is no /; /help lists what there is");
+  EXPECT_TRUE(read_slash("/quit", model_).leave);
+}
+
+TEST_F(SlashTest, HelpNamesEveryCommandAndFitsATerminal) {
+  const std::string help = read_slash("/help", model_).note;
+  std::size_t lines = 1, width = 0;
+  for (const char c : help) {
+    width = c == '\n' ? 0 : width + ((c & 0xC0) != 0x80 ? 1 : 0);
+    lines += c == '\n' ? 1 : 0;
+    EXPECT_LE(width, 76u);
+  }
+  EXPECT_LE(lines, 16u);
+  for (const char* name : {"reply", "react", "edit", "delete", "poll", "vote", "open", "forward",
+                           "pin", "star", "info", "search", "disappear", "who", "quit"}) {
+    EXPECT_NE(help.find(std::string("/") + name), std::string::npos) << name;
+  }
+}
+
+TEST_F(SlashTest, TabCompletes) {
+  EXPECT_EQ(complete_slash("/dis"), "/disappear ");
+  EXPECT_EQ(complete_slash("/re"), "/re");
+  EXPECT_EQ(complete_slash("/rep"), "/reply ");
+  EXPECT_EQ(complete_slash("/uns"), "/unstar ");
+  EXPECT_EQ(complete_slash("/x"), "/x");
 }
 
 TEST_F(ChatModelTest, NonsenseIsRefused) {

@@ -6,16 +6,33 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
+
+#include "apps/godwit/slash.h"
 
 namespace godwit::cli {
 namespace {
 
-enum Pair : short { kPairTitle = 1, kPairOnline, kPairOffline, kPairOwn, kPairRead, kPairProblem };
+enum Pair : short {
+  kPairTitle = 1,
+  kPairOnline,
+  kPairOffline,
+  kPairOwn,
+  kPairRead,
+  kPairProblem,
+  kPairPeople,  // and the next ones: one for each colour of a sender's name
+};
+constexpr short kPeople[] = {COLOR_CYAN, COLOR_MAGENTA, COLOR_YELLOW, COLOR_BLUE, COLOR_RED};
 
 constexpr int kWheel = 3;  // lines per notch
 constexpr char32_t kCtrl = 0x1F;
 constexpr std::size_t kMaxLineInput = 64 * 1024;
+
+Instant steady_clock() {
+  const auto since = std::chrono::steady_clock::now().time_since_epoch();
+  return {std::chrono::duration_cast<std::chrono::milliseconds>(since).count()};
+}
 
 std::wstring wide(std::u32string_view text) { return {text.begin(), text.end()}; }
 
@@ -56,6 +73,9 @@ void ChatView::open() {
     init_pair(kPairOwn, COLOR_GREEN, -1);
     init_pair(kPairRead, COLOR_BLUE, -1);
     init_pair(kPairProblem, COLOR_RED, -1);
+    for (std::size_t i = 0; i < std::size(kPeople); ++i) {
+      init_pair(static_cast<short>(kPairPeople + i), kPeople[i], -1);
+    }
   }
   dirty_ = true;
 }
@@ -99,7 +119,13 @@ void ChatView::refresh() {
   getmaxyx(stdscr, height, width);
   if (height < 4 || width < 20) return;
   erase();
-  draw_lines(width, height - 3);
+  const int pinned = model_.pinned().empty() || height < 8 ? 0 : 1;
+  draw_lines(1 + pinned, width, height - 3 - pinned);
+  if (pinned != 0) {
+    attron(A_DIM);
+    put(1, 1, head_of(from_utf8("⚲ " + model_.pinned()), static_cast<std::size_t>(width - 2)));
+    attroff(A_DIM);
+  }
   draw_title(width);
   draw_input(height - 1, width);
   ::refresh();
@@ -109,13 +135,25 @@ void ChatView::refresh() {
 void ChatView::draw_title(int width) {
   attron(COLOR_PAIR(kPairTitle) | A_BOLD);
   mvhline(0, 0, ' ', width);
-  put(0, 1, model_.with() + (model_.verified() ? "  ✓ verified" : ""));
+  std::string title = model_.with() + (model_.verified() ? "  ✓ verified" : "");
+  if (!model_.lifetime().empty()) title += "  ⏱ " + model_.lifetime();
+  if (const std::string typing = model_.typing(); !typing.empty()) {
+    title += "  " + typing;
+  } else if (model_.group()) {
+    for (const std::string& member : model_.members()) {
+      title += (&member == &model_.members().front() ? "  " : ", ") + member;
+    }
+  }
+  const std::size_t columns = static_cast<std::size_t>(width);
+  std::u32string head(head_of(from_utf8(title), columns - columns / 3 - 2));
+  if (columns_of(head) < columns_of(from_utf8(title))) head.back() = U'…';
+  put(0, 1, head);
   attroff(COLOR_PAIR(kPairTitle) | A_BOLD);
   const std::string state = model_.online()           ? "● online"
                             : model_.reason().empty() ? "○ connecting…"
                                                       : "○ offline: " + model_.reason();
   const std::u32string text = from_utf8(state);
-  const std::size_t room = static_cast<std::size_t>(width) / 2;
+  const std::size_t room = columns / 3;
   const std::u32string_view shown = head_of(text, room);
   const int pair = model_.online() ? kPairOnline : kPairOffline;
   attron(COLOR_PAIR(pair) | A_BOLD);
@@ -123,7 +161,33 @@ void ChatView::draw_title(int width) {
   attroff(COLOR_PAIR(pair) | A_BOLD);
 }
 
-void ChatView::draw_lines(int width, int height) {
+void ChatView::draw_line(int row, const ChatLine& line) {
+  using Kind = ChatLine::Kind;
+  using Part = ChatLine::Part;
+  if (!line.label.empty()) {
+    attron(A_REVERSE);
+    put(row, 0, line.label);
+    attroff(A_REVERSE);
+  }
+  attr_t look = A_NORMAL;
+  if (line.failed) look = static_cast<attr_t>(COLOR_PAIR(kPairProblem));
+  else if (line.kind == Kind::kDay || line.part == Part::kQuote) look = A_DIM;
+  else if (line.part == Part::kSender) {
+    const auto hue = static_cast<int>(line.hue % std::size(kPeople));
+    look = static_cast<attr_t>(COLOR_PAIR(kPairPeople + hue)) | A_BOLD;
+  } else if (line.kind == Kind::kOwn) look = static_cast<attr_t>(COLOR_PAIR(kPairOwn));
+  else if (line.kind == Kind::kNote || line.mentions) look = A_BOLD;
+  attron(look);
+  put(row, static_cast<int>(line.indent), line.text);
+  attroff(look);
+  if (line.stamp.empty()) return;
+  const attr_t stamp = line.read ? COLOR_PAIR(kPairRead) | A_BOLD : A_DIM;
+  attron(stamp);
+  addwstr(wide(line.stamp).c_str());
+  attroff(stamp);
+}
+
+void ChatView::draw_lines(int top, int width, int height) {
   const auto columns = static_cast<std::size_t>(width), rows = static_cast<std::size_t>(height);
   std::vector<ChatLine> lines = model_.lines(columns, rows, scroll_);
   if (scroll_ > 0 && lines.size() < rows) {
@@ -133,25 +197,8 @@ void ChatView::draw_lines(int width, int height) {
   if (lines.size() < rows && model_.more() && !std::exchange(asked_older_, true)) {
     wish({{"older", true}});
   }
-  int row = 1 + height - static_cast<int>(lines.size());
-  for (const ChatLine& line : lines) {
-    const bool own = line.kind == ChatLine::Kind::kOwn;
-    const attr_t look = line.failed ? static_cast<attr_t>(COLOR_PAIR(kPairProblem))
-                        : own       ? static_cast<attr_t>(COLOR_PAIR(kPairOwn))
-                        : line.kind == ChatLine::Kind::kDay  ? A_DIM
-                        : line.kind == ChatLine::Kind::kNote ? A_BOLD
-                                                             : A_NORMAL;
-    attron(look);
-    put(row, static_cast<int>(line.indent), line.text);
-    attroff(look);
-    if (!line.stamp.empty()) {
-      const attr_t stamp = line.read ? COLOR_PAIR(kPairRead) | A_BOLD : A_DIM;
-      attron(stamp);
-      addwstr(wide(line.stamp).c_str());
-      attroff(stamp);
-    }
-    ++row;
-  }
+  int row = top + height - static_cast<int>(lines.size());
+  for (const ChatLine& line : lines) draw_line(row++, line);
 }
 
 void ChatView::draw_input(int row, int width) {
@@ -164,6 +211,15 @@ void ChatView::draw_input(int row, int width) {
     attroff(COLOR_PAIR(kPairProblem) | A_BOLD);
   } else if (scroll_ > 0) {
     put(row - 1, 2, below_ > 0 ? " ↓ " + grouped(below_) + " new " : " ↓ PgDn ");
+  }
+  if (const std::string badge = model_.unread_elsewhere(); !badge.empty()) {
+    const std::u32string text = from_utf8(" " + badge + " ");
+    const int column = width - static_cast<int>(columns_of(text)) - 2;
+    if (column > width / 2 && model_.problem().size() < static_cast<std::size_t>(width / 2)) {
+      attron(A_BOLD);
+      put(row - 1, column, text);
+      attroff(A_BOLD);
+    }
   }
   attron(A_BOLD);
   put(row, 0, "› ");
@@ -178,7 +234,8 @@ void ChatView::draw_input(int row, int width) {
   put(row, 2, before);
   if (text.empty()) {
     attron(A_DIM);
-    put(row, 2, head_of(U"Message   (Enter sends, Alt-Enter breaks the line, Esc leaves)", room));
+    put(row, 2,
+        head_of(U"Message   (Enter sends, /help shows what else there is, Esc leaves)", room));
     attroff(A_DIM);
   } else {
     addwstr(wide(after).c_str());
@@ -192,7 +249,11 @@ bool ChatView::read(std::string& input) {
     const int kind = get_wch(&key);
     if (kind == ERR) break;
     dirty_ = true;
-    if (!on_key(kind == KEY_CODE_YES, key)) return false;
+    if (!on_key(kind == KEY_CODE_YES, key) || leaves_) {
+      input = last_wishes();
+      return false;
+    }
+    on_typed();
   }
   input = wishes();
   // Nothing typed and nothing there: the terminal went away.
@@ -209,6 +270,10 @@ bool ChatView::on_key(bool special, char32_t key) {
   if (key == 0x1B) return on_escape();
   if (key == U'\n' || key == U'\r') {
     enter();
+    return true;
+  }
+  if (key == U'\t') {
+    complete();
     return true;
   }
   if (key < 0x20 || key == 0x7F) return on_control(key);
@@ -296,9 +361,48 @@ void ChatView::scroll_by(int lines) {
 void ChatView::enter() {
   const std::u32string text = editor_.take();
   if (text.find_first_not_of(U" \n") == std::u32string::npos) return;
-  wish({{"send", to_utf8(text)}});
+  if (text.front() != U'/') {
+    wish({{"send", to_utf8(text)}});
+  } else {
+    Slash asked = read_slash(to_utf8(text), model_);
+    for (const Json& each : asked.wishes) wish(each);
+    if (!asked.note.empty()) model_.note(asked.note);
+    if (!asked.problem.empty()) {
+      model_.say(asked.problem);
+      editor_.set(text);
+    }
+    leaves_ = asked.leave;
+  }
   scroll_ = 0;
   below_ = 0;
+}
+
+void ChatView::complete() {
+  const std::string text = to_utf8(editor_.text());
+  if (!text.starts_with('/') || text.find(' ') != std::string::npos) return;
+  editor_.set(from_utf8(complete_slash(text)));
+}
+
+void ChatView::on_typed() {
+  const std::u32string& text = editor_.text();
+  const bool command = text.starts_with(U'/');
+  if (command) model_.number();
+  else model_.unnumber();
+  const bool composes = !text.empty() && !command;
+  const Instant now = steady_clock();
+  if (composes && (told_typing_.ms == 0 || now >= told_typing_ + limits::kTypingRepeats)) {
+    wish({{"typing", true}});
+    told_typing_ = now;
+  } else if (!composes && std::exchange(told_typing_, {}).ms != 0) {
+    wish({{"typing", false}});
+  }
+}
+
+// What is half written waits for the next time.
+std::string ChatView::last_wishes() {
+  const bool command = editor_.text().starts_with(U'/');
+  wish({{"draft", command ? std::string() : to_utf8(editor_.text())}});
+  return wishes();
 }
 
 }  // namespace godwit::cli

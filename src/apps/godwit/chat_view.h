@@ -35,10 +35,15 @@ class ChatView final : public Screen {
   bool on_escape();
   void on_mouse();
   void enter();
+  void complete();
+  // After each key: who composes is told, and messages are numbered for a command.
+  void on_typed();
+  std::string last_wishes();
   void scroll_by(int lines);
   void wish(const Json& object) { wishes_ += json_line(object); }
   void draw_title(int width);
-  void draw_lines(int width, int height);
+  void draw_line(int row, const ChatLine& line);
+  void draw_lines(int top, int width, int height);
   void draw_input(int row, int width);
 
   ChatModel model_;
@@ -48,6 +53,8 @@ class ChatView final : public Screen {
   std::string wishes_;
   std::size_t scroll_ = 0;   // lines above the newest
   std::size_t below_ = 0;    // messages that came while scrolled up
+  bool leaves_ = false;  // the person said so in words
+  Instant told_typing_;  // when the other side was told last; 0: it is told nothing now
   bool asked_older_ = false;
   bool open_ = false;
   bool dirty_ = false;

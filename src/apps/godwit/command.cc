@@ -43,6 +43,28 @@ std::string Command::name(UserId user) const {
   return who(contact == nullptr ? std::string() : contact->phone, user);
 }
 
+std::optional<client::Recipient> Command::recipient(const std::string& text) {
+  if (text.starts_with('+')) return text;
+  if (const auto group = find_group(client_.engine(), text)) return group->id;
+  refuse(kExitNotFound, "not_found",
+         "no group, or several, are called that: godwit group list shows their ids");
+  return std::nullopt;
+}
+
+client::ChatId Command::chat_of(const client::Recipient& recipient) const {
+  const auto* group = std::get_if<GroupId>(&recipient);
+  return group ? client::ChatId(*group) : client_.engine().chat(std::get<std::string>(recipient));
+}
+
+std::string Command::chat_name(client::ChatId chat, const std::string& phone) const {
+  if (chat.is_group()) {
+    for (const auto& group : client_.engine().groups()) {
+      if (group.id == chat.group() && !group.name.empty()) return printable(group.name);
+    }
+  }
+  return who(phone, chat);
+}
+
 std::optional<client::Message> Command::find_message(const std::string& id) {
   const auto found = client::find_messages(client_.store(), id);
   if (!found) {

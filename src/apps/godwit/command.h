@@ -108,6 +108,12 @@ class Command {
   Names names() const {
     return [this](UserId user) { return name(user); };
   }
+  // Whom a number, or a group's name or id, means; nullopt after an error.
+  std::optional<client::Recipient> recipient(const std::string& text);
+  // Their chat; nil: there is none yet.
+  client::ChatId chat_of(const client::Recipient& recipient) const;
+  // As people know it: a group's name, or a number.
+  std::string chat_name(client::ChatId chat, const std::string& phone) const;
   // The one message that options_.message means; nullopt after an error.
   std::optional<client::Message> find_message(const std::string& id);
   // False, after an error, when this home has no account.

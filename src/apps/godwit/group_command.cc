@@ -27,8 +27,9 @@ Json group_json(const client::GroupView& group) {
 
 std::optional<client::GroupView> find_group(const client::Engine& engine, const std::string& name) {
   std::optional<client::GroupView> found;
+  const std::string_view id = std::string_view(name).substr(name.starts_with("group:") ? 6 : 0);
   for (auto& group : engine.groups()) {
-    if (to_hex(group.id.view()) == name) return group;
+    if (to_hex(group.id.view()) == id) return group;
     if (group.name != name) continue;
     if (found) return std::nullopt;
     found = std::move(group);

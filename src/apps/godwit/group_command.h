@@ -6,7 +6,8 @@
 
 namespace godwit::cli {
 
-// The group of this id (32 hexadecimal digits) or name; nullopt: none, or several of that name.
+// The group of this id (32 hexadecimal digits, also after "group:") or name; nullopt: none, or
+// several of that name.
 std::optional<client::GroupView> find_group(const client::Engine& engine, const std::string& name);
 
 class GroupCommand final : public Command {

@@ -48,20 +48,40 @@ std::optional<Duration> parse_lifetime(std::string_view text) {
   return std::nullopt;
 }
 
+Result<client::Quote> quote_of(const std::string& id, ports::Store& store) {
+  const auto quoted = client::find_messages(store, id);
+  if (!quoted) return fail(quoted.error());
+  if (quoted->size() != 1) {
+    return fail(Code::kInvalid, "no message, or several, have the id that is to be answered");
+  }
+  const client::Message& message = quoted->front();
+  std::string snippet = message.extras.view_once ? std::string() : message.text.substr(0, 200);
+  while (utf8_error(snippet) != std::string::npos) snippet.pop_back();
+  return client::Quote{message.id, std::move(snippet)};
+}
+
+std::vector<std::string> mentions_in(std::string_view text) {
+  std::vector<std::string> out;
+  for (std::size_t at = 0; (at = text.find("@+", at)) != std::string_view::npos;) {
+    std::size_t end = ++at + 1;
+    while (end < text.size() && text[end] >= '0' && text[end] <= '9') ++end;
+    const std::string number(text.substr(at, end - at));
+    const bool known = std::ranges::find(out, number) != out.end();
+    if (client::is_phone(number) && !known && out.size() < limits::kMentions) {
+      out.push_back(number);
+    }
+  }
+  return out;
+}
+
 Result<client::Extras> extras_of(const Options& options, ports::Store& store) {
   client::Extras extras;
   extras.view_once = options.view_once;
   extras.mentions = options.mentions;
   if (!options.reply_to.empty()) {
-    const auto quoted = client::find_messages(store, options.reply_to);
-    if (!quoted) return fail(quoted.error());
-    if (quoted->size() != 1) {
-      return fail(Code::kInvalid, "no message, or several, have the id that --reply names");
-    }
-    const client::Message& message = quoted->front();
-    std::string snippet = message.extras.view_once ? std::string() : message.text.substr(0, 200);
-    while (utf8_error(snippet) != std::string::npos) snippet.pop_back();
-    extras.quote = client::Quote{message.id, std::move(snippet)};
+    auto quote = quote_of(options.reply_to, store);
+    if (!quote) return fail(quote.error());
+    extras.quote = std::move(*quote);
   }
   if (!options.preview_url.empty()) {
     extras.preview =
@@ -91,7 +111,7 @@ void ActCommand::start() {
   patience_ = now() + kPatience;
   const Result<void> done = message ? on_message(*message) : perform();
   if (!done) {
-    refuse(done.error());
+    if (!done.error().text.empty()) refuse(done.error());  // else it was said already
     return;
   }
   if (leaves_) client_.go_online();
@@ -146,8 +166,14 @@ Result<void> ActCommand::on_message(const client::Message& message) {
       return {};
     }
     default: {
+      std::vector<client::Recipient> recipients;
+      for (const std::string& word : options_.words) {
+        const auto to = recipient(word);
+        if (!to) return fail(Code::kNotFound, {});
+        recipients.push_back(*to);
+      }
       const auto ids = client_.act([&](auto& engine, Env& env, auto& out) {
-        return engine.forward(message, options_.words, env, out);
+        return engine.forward(message, recipients, env, out);
       });
       if (!ids) return fail(ids.error());
       for (std::size_t i = 0; i < ids->size(); ++i) {
@@ -176,33 +202,35 @@ Result<void> ActCommand::vote(const client::Message& message) {
   return act(message, std::move(ballot));
 }
 
-void ActCommand::send(const std::string& phone, client::Text text) {
+Result<void> ActCommand::send(const client::Recipient& to, client::Text text) {
   const auto id = client_.act([&](auto& engine, Env& env, auto& out) {
-    return engine.send(phone, std::move(text), {}, env, out);
+    return engine.send(to, std::move(text), {}, env, out);
   });
+  if (!id) return fail(id.error());
   leaves_ = true;
-  if (id) sent_[*id] = {{"id", id_text(*id)}, {"to", phone}};
-  else complain(code_name(id.error().code), phone + ": " + std::string(id.error().text));
+  const auto* phone = std::get_if<std::string>(&to);
+  sent_[*id] = {{"id", id_text(*id)}, {"to", phone ? *phone : who({}, chat_of(to))}};
+  return {};
 }
 
 Result<void> ActCommand::perform() {
   if (options_.verb == Verb::kBroadcast) return broadcast();
   if (options_.verb == Verb::kSettings) return settings();
+  const auto to = recipient(options_.phone);
+  if (!to) return fail(Code::kNotFound, {});
   if (options_.verb == Verb::kPoll) {
     client::Text text{.body = options_.text.value_or("")};
     text.extras.poll = client::Poll{options_.words, options_.multiple};
-    send(options_.phone, std::move(text));
-    if (sent_.empty()) return fail(Code::kInvalid, "the poll was not sent");
-    return {};
+    return send(*to, std::move(text));
   }
-  const client::ChatId chat = client_.engine().chat(options_.phone);
+  const client::ChatId chat = chat_of(*to);
   if (chat.is_nil()) return fail(Code::kNotFound, "no conversation with this number yet");
-  return on_chat(chat);
+  return on_chat(*to, chat);
 }
 
-Result<void> ActCommand::on_chat(client::ChatId chat) {
+Result<void> ActCommand::on_chat(const client::Recipient& to, client::ChatId chat) {
   client::Engine::ChatChange change;
-  result_ = {{"type", "done"}, {"chat", options_.phone}};
+  result_ = {{"type", "done"}, {"chat", chat.is_group() ? who({}, chat) : options_.phone}};
   switch (options_.verb) {
     case Verb::kArchive:
     case Verb::kUnarchive: change.archived = options_.verb == Verb::kArchive; break;
@@ -228,8 +256,7 @@ Result<void> ActCommand::on_chat(client::ChatId chat) {
       client::Text text;
       text.extras.sets_lifetime = true;
       text.extras.lifetime = *time;
-      send(options_.phone, std::move(text));
-      return {};
+      return send(to, std::move(text));
     }
   }
   return client_.act([&](auto& engine, Env& env, auto& out) {
@@ -274,7 +301,11 @@ Result<void> ActCommand::broadcast() {
   if (list == nullptr) return fail(Code::kNotFound, "there is no such broadcast list");
   if (options_.words.size() != 1) return fail(Code::kInvalid, "give one text, in quotes");
   const std::vector<std::string> numbers = list->numbers;
-  for (const std::string& number : numbers) send(number, {.body = options_.words[0]});
+  for (const std::string& number : numbers) {
+    const auto sent = send(number, {.body = options_.words[0]});
+    if (!sent)
+      complain(code_name(sent.error().code), number + ": " + std::string(sent.error().text));
+  }
   return {};
 }
 
@@ -345,7 +376,9 @@ void FindCommand::start() {
   }
   client::ChatId chat;
   if (!options_.chat.empty()) {
-    chat = client_.engine().chat(options_.chat);
+    const auto whose = recipient(options_.chat);
+    if (!whose) return;
+    chat = chat_of(*whose);
     if (chat.is_nil()) {
       refuse(kExitNotFound, "not_found", "no conversation with this number yet");
       return;
@@ -372,14 +405,24 @@ void FindCommand::print(const client::Message& message) {
   const bool out = message.direction == client::Direction::kOut;
   std::string text = message_text(message, names());
   std::ranges::replace(text, '\n', ' ');
+  std::string place = (out ? "to " : "") + chat_name(message.chat, message.phone);
+  if (!out && message.chat.is_group()) place += "  " + name(message.from);
   line(paint(Ink::kDim, id_text(message.id).substr(0, 8), color()) + "  " +
-       short_time(message.composed, now()) + "  " +
-       paint(Ink::kCyan, (out ? "to " : "") + who(message.phone, message.chat), color()) + "  " +
+       short_time(message.composed, now()) + "  " + paint(Ink::kCyan, place, color()) + "  " +
        text);
 }
 
 void FindCommand::info(const client::Message& message) {
   const bool out = message.direction == client::Direction::kOut;
+  struct Seen {
+    std::string phone;
+    Instant delivered, read;
+  };
+  std::vector<Seen> seen;
+  for (const client::Arrival& arrival : message.arrivals) {
+    seen.push_back({name(arrival.member), arrival.delivered, arrival.read});
+  }
+  if (!message.chat.is_group()) seen = {{message.phone, message.delivered, message.read}};
   const auto time = [](Instant at) { return at.ms == 0 ? Json() : Json(at.ms); };
   if (options_.json) {
     Json object = {{"type", "info"}, {"id", id_text(message.id)}};
@@ -388,9 +431,11 @@ void FindCommand::info(const client::Message& message) {
     if (out) {
       object["status"] = client::status_name(message.status);
       object["sent_ms"] = time(message.sent);
-      object["members"] = Json::array({{{"phone", message.phone},
-                                        {"delivered_ms", time(message.delivered)},
-                                        {"read_ms", time(message.read)}}});
+      object["members"] = Json::array();
+      for (const auto& [phone, delivered, read] : seen) {
+        object["members"].push_back(
+            {{"phone", phone}, {"delivered_ms", time(delivered)}, {"read_ms", time(read)}});
+      }
     }
     emit(object);
   } else {
@@ -401,8 +446,11 @@ void FindCommand::info(const client::Message& message) {
     row("composed   ", message.composed);
     if (out) {
       row("sent       ", message.sent);
-      row("delivered  ", message.delivered);
-      row("read       ", message.read);
+      const auto of = [&](Instant at) { return at.ms == 0 ? "-" : short_time(at, now()); };
+      for (const auto& [phone, delivered, read] : seen) {
+        line(phone + paint(Ink::kDim, "  delivered ", color()) + of(delivered) +
+             paint(Ink::kDim, "  read ", color()) + of(read));
+      }
     } else {
       row("accepted   ", message.received);
     }

@@ -21,12 +21,12 @@ class ActCommand final : public Command {
  private:
   Result<void> perform();
   Result<void> on_message(const client::Message& message);
-  Result<void> on_chat(client::ChatId chat);
+  Result<void> on_chat(const client::Recipient& to, client::ChatId chat);
   Result<void> broadcast();
   Result<void> settings();
   Result<void> act(const client::Message& message, client::Act act);
   Result<void> vote(const client::Message& message);
-  void send(const std::string& phone, client::Text text);
+  Result<void> send(const client::Recipient& to, client::Text text);
   void wait();
   void report(bool queued);
 
@@ -54,6 +54,10 @@ class FindCommand final : public Command {
 
 // "24h", "7d", "90m", "30s", "off": nullopt when it is none of these.
 std::optional<Duration> parse_lifetime(std::string_view text);
+// A quote of the message whose id begins so.
+Result<client::Quote> quote_of(const std::string& id, ports::Store& store);
+// The numbers after an @, each once: "@+33612345678".
+std::vector<std::string> mentions_in(std::string_view text);
 // What `send` and its options mean. kInvalid: a message to answer that is not there, a bad place.
 Result<client::Extras> extras_of(const Options& options, ports::Store& store);
 

@@ -77,13 +77,19 @@ const std::string& visible(const client::Message& message) {
   return message.extras.view_once ? kHidden : message.text;
 }
 
+// A deleted message does not say whose it was.
+std::string chat_text(const client::Message& message, const Names& names) {
+  const bool unsaid = message.phone.empty() && !message.chat.is_group();
+  return unsaid ? names(message.chat.user()) : who(message.phone, message.chat);
+}
+
 }  // namespace
 
 Json message_json(const client::Message& message, const Names& names) {
   Json object = {{"type", "message"},
                  {"id", id_text(message.id)},
                  {"from", who(message.phone, message.from)},
-                 {"chat", who(message.phone, message.chat)},
+                 {"chat", chat_text(message, names)},
                  {"timestamp_ms", message.composed.ms},
                  {"text", visible(message)}};
   put_extras(object, message, names);
@@ -95,8 +101,9 @@ Json history_json(const client::Message& message, const Names& names) {
   Json object = {{"type", "message"},
                  {"id", id_text(message.id)},
                  {"direction", in ? "in" : "out"},
-                 {"chat", who(message.phone, message.chat)},
-                 {"timestamp_ms", message.composed.ms}};
+                 {"chat", chat_text(message, names)}};
+  if (in && message.chat.is_group()) object["from"] = names(message.from);
+  object["timestamp_ms"] = message.composed.ms;
   if (!in) object["status"] = client::status_name(message.status);
   if (!message.failure.empty()) object["failure"] = message.failure;
   object["text"] = visible(message);

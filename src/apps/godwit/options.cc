@@ -104,7 +104,9 @@ class Grammar {
     send->add_flag("--lines", o_.lines, "One message per line of stdin");
     send->add_option("--reply", o_.reply_to, "Answer this message")->type_name("ID");
     send->add_option("--mention", o_.mentions, "Mention somebody; may be repeated")
-        ->type_name("+NUMBER");
+        ->type_name("+NUMBER")
+        ->allow_extra_args(false)
+        ->transform(CLI::Validator(number, ""));
     send->add_flag("--view-once", o_.view_once, "It can be opened once, then it is gone");
     send->add_option("--preview-url", o_.preview_url,
                      "A link that goes with it; nothing is fetched")
@@ -126,7 +128,7 @@ class Grammar {
     receive->add_flag("--lines", o_.lines, "Print bare texts, one line each");
 
     CLI::App* chat = command(Verb::kChat, "chat", "Chat, full screen");
-    phone(chat, "With whom");
+    this->chat(chat, "With whom: a number, or a group's id or name");
   }
 
   void groups() {
@@ -200,13 +202,15 @@ class Grammar {
     on_message(Verb::kEdit, "edit", "Change what you wrote, within 15 minutes")
         ->add_option("text", o_.text, "The new text")
         ->required();
-    on_message(Verb::kDelete, "delete", "Delete what you wrote, for everyone, within 2 days")
+    on_message(Verb::kDelete, "delete",
+               "Delete what you wrote (an admin: any), for everyone, within 2 days")
         ->add_flag("--for-me", o_.for_me, "Only here; any message, at any time");
-    on_message(Verb::kForward, "forward", "Forward a message to at most 5 people")
-        ->add_option("numbers", o_.words, "To whom")
+    on_message(Verb::kForward, "forward", "Forward a message to at most 5 chats")
+        ->add_option("chats", o_.words, "To whom: numbers, or groups' ids or names")
         ->required()
-        ->type_name("+NUMBER");
-    on_message(Verb::kPin, "pin", "Pin a message in its chat, for both sides");
+        ->type_name("+NUMBER|GROUP...")
+        ->transform(CLI::Validator(number_or_group, ""));
+    on_message(Verb::kPin, "pin", "Pin a message in its chat, for everybody in it");
     on_message(Verb::kUnpin, "unpin", "Take a pin off");
     on_message(Verb::kStar, "star", "Star a message, for yourself");
     on_message(Verb::kUnstar, "unstar", "Take a star off");
@@ -219,32 +223,32 @@ class Grammar {
     CLI::App* search =
         command(Verb::kSearch, "search", "Find messages by words that they begin with");
     search->add_option("text", o_.text, "The words")->required();
-    search->add_option("--chat", o_.chat, "Only with this number")
-        ->type_name("+NUMBER")
-        ->transform(CLI::Validator(number, ""));
+    search->add_option("--chat", o_.chat, "Only in this chat")
+        ->type_name("+NUMBER|GROUP")
+        ->transform(CLI::Validator(number_or_group, ""));
     search->add_option("--limit,-n", o_.limit, "At most this many (50)")
         ->check(CLI::Range(1, 1000));
   }
 
   void chats() {
     CLI::App* poll = command(Verb::kPoll, "poll", "Ask a question with 2 to 12 answers");
-    phone(poll, "Whom");
+    chat(poll, "Whom");
     poll->add_option("question", o_.text, "The question")->required();
     poll->add_option("options", o_.words, "The answers")->required()->expected(2, 12);
     poll->add_flag("--multi", o_.multiple, "Several answers may be chosen");
-    phone(command(Verb::kArchive, "archive", "Archive a chat"), "With whom");
-    phone(command(Verb::kUnarchive, "unarchive", "Take a chat out of the archive"), "With whom");
+    chat(command(Verb::kArchive, "archive", "Archive a chat"), "With whom");
+    chat(command(Verb::kUnarchive, "unarchive", "Take a chat out of the archive"), "With whom");
     CLI::App* mute = command(Verb::kMute, "mute", "Mute a chat");
-    phone(mute, "With whom");
+    chat(mute, "With whom");
     mute->add_option("--for", o_.lifetime, "How long (always)")->type_name("8h|7d|…");
-    phone(command(Verb::kUnmute, "unmute", "Unmute a chat"), "With whom");
+    chat(command(Verb::kUnmute, "unmute", "Unmute a chat"), "With whom");
     CLI::App* draft = command(Verb::kDraft, "draft", "Show or keep what you are writing");
-    phone(draft, "To whom");
+    chat(draft, "To whom");
     draft->add_option("text", o_.text, "What to keep");
     draft->add_flag("--clear", o_.clear, "Throw it away");
     CLI::App* disappear =
         command(Verb::kDisappear, "disappear", "Let a chat's messages disappear after a time");
-    phone(disappear, "With whom");
+    chat(disappear, "With whom");
     disappear->add_option("time", o_.lifetime, "24h, 7d, 90d, another time, or off")->required();
     CLI::App* settings = command(Verb::kSettings, "settings", "Show or change your settings");
     settings->add_option("name", o_.action, "read-receipts")

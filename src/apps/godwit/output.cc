@@ -157,10 +157,12 @@ std::string_view tick(client::Status status) {
 }
 
 Json receipt_json(const client::StatusChanged& change) {
-  return {{"type", "receipt"},
-          {"for", id_text(change.id)},
-          {"status", client::status_name(change.status)},
-          {"from", who(change.phone, change.from)}};
+  Json object = {{"type", "receipt"},
+                 {"for", id_text(change.id)},
+                 {"status", client::status_name(change.status)},
+                 {"from", who(change.phone, change.from)}};
+  if (change.chat.is_group()) object["chat"] = who({}, change.chat);
+  return object;
 }
 
 Json error_json(std::string_view code, std::string_view text) {

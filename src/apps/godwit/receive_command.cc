@@ -73,12 +73,13 @@ void ReceiveCommand::print(const Unshown::Entry& entry) {
     line(tty ? printable(message.text, true) : message.text);
   } else {
     const std::string time = short_time(message.composed, now());
-    const std::string from = who(message.phone, message.from);
+    std::string from = who(message.phone, message.from);
+    if (message.chat.is_group()) from = chat_name(message.chat, {}) + "  " + from;
     line(paint(Ink::kDim, time, color()) + "  " + paint(Ink::kCyan, from, color()) + "  " +
          indented(message_text(message, names()), time.size() + 2 + from.size() + 2));
   }
   ++count_;
-  printed_.push_back({entry.order, console_.out_given(), message.phone});
+  printed_.push_back({entry.order, console_.out_given(), message.chat});
 }
 
 void ReceiveCommand::print(const client::StatusChanged& change) {
@@ -127,7 +128,7 @@ void ReceiveCommand::on_written() {
   std::uint64_t order = 0;
   while (!printed_.empty() && printed_.front().octets <= console_.out_written()) {
     order = printed_.front().order;
-    if (!printed_.front().phone.empty()) to_mark_read_.insert(printed_.front().phone);
+    to_mark_read_.insert(printed_.front().chat);
     printed_.pop_front();
   }
   if (order != 0) {
@@ -136,10 +137,10 @@ void ReceiveCommand::on_written() {
       return;
     }
     if (options_.read) {
-      for (const std::string& phone : std::exchange(to_mark_read_, {})) {
+      for (const client::ChatId chat : std::exchange(to_mark_read_, {})) {
         // A refusal costs a receipt, not a message.
         (void)client_.act(
-            [&](auto& engine, Env& env, auto& out) { return engine.mark_read(phone, env, out); });
+            [&](auto& engine, Env& env, auto& out) { return engine.mark_read(chat, env, out); });
       }
     }
   }

@@ -29,7 +29,7 @@ class ReceiveCommand final : public Command {
   struct Printed {
     std::uint64_t order = 0;
     std::uint64_t octets = 0;  // of stdout, up to the end of this message
-    std::string phone;
+    client::ChatId chat;
   };
 
   void pump();
@@ -44,7 +44,7 @@ class ReceiveCommand final : public Command {
   std::deque<Unshown::Entry> ahead_;   // taken, not printed
   std::deque<Printed> printed_;        // not confirmed
   std::size_t count_ = 0;              // printed
-  std::set<std::string> to_mark_read_;
+  std::set<client::ChatId> to_mark_read_;
   int ending_ = -1;  // the exit code, once everything printed is confirmed
   Timer quiet_;
   Timer timeout_;

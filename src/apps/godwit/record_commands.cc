@@ -28,8 +28,9 @@ Bytes next_chat(client::ChatId chat) {
 }  // namespace
 
 void HistoryCommand::start() {
-  const auto group = find_group(client_.engine(), options_.phone);
-  chat_ = group ? client::ChatId(group->id) : client_.engine().chat(options_.phone);
+  const auto whose = recipient(options_.phone);
+  if (!whose) return;
+  chat_ = chat_of(*whose);
   if (chat_.is_nil()) {
     refuse(kExitNotFound, "not_found", unknown_contact(options_.phone));
     return;
@@ -127,15 +128,23 @@ void ContactsCommand::start() {
 void ContactsCommand::print(const client::Message& last, const client::Contact* contact) {
   const bool verified = contact != nullptr && contact->verified;
   const client::ChatRow& row = client_.engine().chat(last.chat);
+  const std::size_t mentions = client_.engine().mentions(last.chat);
   if (options_.json) {
-    emit({{"type", "contact"},
-          {"phone", last.phone},
-          {"user", to_hex(last.chat.octets)},
-          {"verified", verified},
-          {"last_ms", last.composed.ms},
-          {"unread", client_.engine().unread(last.chat)},
-          {"archived", row.archived},
-          {"muted", row.muted_until > now()}});
+    Json object = {{"type", "contact"},
+                   {"phone", last.phone},
+                   {"user", to_hex(last.chat.octets)},
+                   {"verified", verified}};
+    if (last.chat.is_group()) {
+      object = {{"type", "group"},
+                {"chat", who({}, last.chat)},
+                {"name", chat_name(last.chat, {})},
+                {"mentions", mentions}};
+    }
+    object.update({{"last_ms", last.composed.ms},
+                   {"unread", client_.engine().unread(last.chat)},
+                   {"archived", row.archived},
+                   {"muted", row.muted_until > now()}});
+    emit(object);
     return;
   }
   std::string preview = printable(message_text(last, names()).substr(0, 200));
@@ -147,9 +156,9 @@ void ContactsCommand::print(const client::Message& last, const client::Contact* 
   }
   const bool out = last.direction == client::Direction::kOut;
   const std::size_t unread = client_.engine().unread(last.chat);
-  if (unread != 0) preview = "(" + grouped(unread) + ") " + preview;
+  if (unread != 0) preview = "(" + grouped(unread) + (mentions ? " @) " : ") ") + preview;
   if (row.archived) preview += " (archived)";
-  std::string name = who(last.phone, last.chat);
+  std::string name = chat_name(last.chat, last.phone);
   name.resize(std::max<std::size_t>(name.size(), 16), ' ');
   line(paint(Ink::kCyan, name, color()) + " " +
        paint(Ink::kGreen, verified ? "✓ verified" : "          ", color()) + "  " +

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "apps/godwit/group_command.h"
 #include "apps/godwit/message_commands.h"
+#include "client/history.h"
 
 namespace godwit::cli {
 namespace {
@@ -43,16 +43,9 @@ void SendCommand::start() {
     return;
   }
   extras_ = std::move(*extras);
-  if (!options_.phone.starts_with('+')) {
-    const auto group = find_group(client_.engine(), options_.phone);
-    if (!group) {
-      refuse(kExitNotFound, "not_found",
-             "no group, or several, are called that: godwit group list shows their ids");
-      return;
-    }
-    group_ = group->id;
-    target_ = client::Status::kSent;
-  }
+  const auto to = recipient(options_.phone);
+  if (!to) return;
+  to_ = *to;
   started_ = now();
   client_.go_online();
   if (options_.timeout) timeout_.set(*options_.timeout, [this] { give_up(!online()); });
@@ -89,8 +82,7 @@ SendCommand::Composed SendCommand::compose(std::string_view text) {
   const auto id = client_.act([&](auto& engine, Env& env, auto& out) {
     client::Text said{.body = std::string(text), .extras = extras_};
     const client::Engine::SendOptions options{.allow_empty = options_.lines};
-    if (group_) return engine.send(*group_, std::move(said), options, env, out);
-    return engine.send(options_.phone, std::move(said), options, env, out);
+    return engine.send(to_, std::move(said), options, env, out);
   });
   if (!id) {
     if (id.error().code == Code::kFull) return Composed::kLater;
@@ -219,7 +211,13 @@ void SendCommand::advance(const client::StatusChanged& change) {
     report_failure(change, message.number);
     ++failed_;
   } else {
-    message.status = std::max(message.status, change.status);
+    client::Status status = change.status;
+    if (change.chat.is_group() && !change.from.is_nil()) {
+      // One member's receipt: how far it came is what holds for all of them.
+      const auto stored = client::find_messages(client_.store(), id_text(change.id));
+      status = stored && stored->size() == 1 ? stored->front().status : client::Status::kSent;
+    }
+    message.status = std::max(message.status, status);
     if (message.status < target_) return;
     ++arrived_;
     report(change.id, message);

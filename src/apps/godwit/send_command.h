@@ -44,7 +44,7 @@ class SendCommand final : public Command {
   void summary();
   bool online() const { return client_.link() == runtime::ClientRuntime::Link::kOnline; }
 
-  std::optional<GroupId> group_;  // instead of a person
+  client::Recipient to_;
   client::Extras extras_;  // of every message
   client::Status target_ = client::Status::kSent;
   std::string input_;             // not composed yet
