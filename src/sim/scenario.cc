@@ -104,7 +104,9 @@ class Parser {
  public:
   std::optional<Step> step(Line& line) {
     Step step;
-    if (line.take("user") || line.next_is("stranger")) {
+    if (line.take("group")) {
+      group(line, step);
+    } else if (line.take("user") || line.next_is("stranger")) {
       step.verb = line.take("stranger") ? Verb::kStranger : Verb::kUser;
       if (people_.contains(line.peek())) line.expected("a name that is not taken");
       step.who = line.word("a name");
@@ -149,20 +151,87 @@ class Parser {
     if (unit.starts_with("day")) step.duration = days(count);
   }
 
+  void group(Line& line, Step& step) {
+    step.verb = Verb::kGroup;
+    if (people_.contains(line.peek())) line.expected("a name that is not taken");
+    step.whom = line.word("a name");
+    (void)line.word_of({"of"}, "'of', and who makes it, and the others");
+    step.who = person(line);
+    while (!line.at_end() && line.error().empty()) step.texts.push_back(person(line));
+    people_.insert(step.whom);
+  }
+
   void act(Line& line, Step& step) {
     step.who = person(line);
     if (line.take("->")) {
       step.verb = Verb::kSay;
       step.whom = person(line);
-      step.texts.push_back(line.text());
+      if (line.next_is("once") || line.next_is("answering")) step.word = line.word("");
+      if (step.word == "answering") step.texts.push_back(line.text());
+      step.texts.insert(step.texts.begin(), line.text());
       return;
     }
+    if (deed(line, step)) return;
     for (const auto& [word, verb] : kActs) {
       if (!line.take(word)) continue;
       step.verb = verb;
       return;
     }
-    line.expected("'->', 'offline', 'online', 'kill', 'restart', 'reinstall' or 'reads'");
+    line.expected("'->', or what somebody does: docs/simulation.md lists it");
+  }
+
+  // What people do with messages.
+  bool deed(Line& line, Step& step) {
+    for (const std::string_view verb : {"reacts", "edits", "votes", "deletes", "pins", "stars"}) {
+      if (!line.take(verb)) continue;
+      step.verb = Verb::kDo;
+      step.word = verb;
+      step.texts.push_back(line.text());
+      const bool with = verb == "reacts" || verb == "edits" || verb == "votes";
+      if (with) step.texts.push_back(line.text());
+      return true;
+    }
+    if (line.take("forwards")) {
+      step.verb = Verb::kDo;
+      step.word = "forwards";
+      step.texts.push_back(line.text());
+      (void)line.word_of({"to"}, "'to'");
+      step.whom = person(line);
+    } else if (line.take("opens")) {
+      step.verb = Verb::kDo;
+      step.word = "opens";
+      (void)line.word_of({"from"}, "'from', and who sent what can be opened once");
+      step.whom = person(line);
+    } else if (line.take("asks")) {
+      step.verb = Verb::kAsk;
+      step.whom = person(line);
+      for (int i = 0; i < 3 || line.has_text(); ++i) step.texts.push_back(line.text());
+    } else if (line.take("lets")) {
+      step.whom = person(line);
+      (void)line.word_of({"disappear"}, "'disappear'");
+      wait(line, step);
+      step.verb = Verb::kDisappear;
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  void finds(Line& line, Step& step) {
+    step.verb = Verb::kExpectFinds;
+    step.texts.push_back(line.text());
+    step.word = line.word_of(
+        {"edited", "pinned", "starred", "forwarded", "reaction", "answering", "votes", "read"},
+        "what is so: edited, pinned, starred, forwarded, reaction, answering, "
+        "votes or read");
+    if (step.word == "reaction" || step.word == "answering" || step.word == "votes") {
+      step.texts.push_back(line.text());
+    }
+    if (step.word == "votes") step.number = line.number("how many", 1000);
+    if (step.word == "read") {
+      (void)line.word_of({"by"}, "'by'");
+      step.whom = person(line);
+    }
   }
 
   void expect(Line& line, Step& step) {
@@ -189,6 +258,17 @@ class Parser {
       step.texts.push_back(line.text());
       step.word = line.word_of({"queued", "sent", "delivered", "read"},
                                "'queued', 'sent', 'delivered' or 'read'");
+    } else if (line.take("finds")) {
+      finds(line, step);
+    } else if (line.take("opened")) {
+      step.verb = Verb::kExpectOpened;
+      step.texts.push_back(line.text());
+    } else if (line.take("has")) {
+      step.verb = Verb::kExpectUnread;
+      step.number = line.number("a number", 100000);
+      (void)line.word_of({"unread"}, "'unread'");
+      (void)line.word_of({"from"}, "'from'");
+      step.whom = person(line);
     } else if (line.take("refused")) {
       step.verb = Verb::kExpectRefused;
       step.texts.push_back(line.text());
@@ -198,7 +278,7 @@ class Parser {
       (void)line.word_of({"about"}, "'about'");
       step.whom = person(line);
     } else {
-      line.expected("'shows', 'sees', 'refused' or 'warned'");
+      line.expected("'shows', 'sees', 'finds', 'has', 'opened', 'refused' or 'warned'");
     }
   }
 
@@ -226,7 +306,11 @@ std::string_view verb_name(Verb verb) {
   switch (verb) {
     case Verb::kUser: return "user";
     case Verb::kStranger: return "stranger";
+    case Verb::kGroup: return "group";
     case Verb::kSay: return "say";
+    case Verb::kDo: return "do";
+    case Verb::kAsk: return "ask";
+    case Verb::kDisappear: return "disappear";
     case Verb::kOffline: return "offline";
     case Verb::kOnline: return "online";
     case Verb::kKill: return "kill";
@@ -238,6 +322,9 @@ std::string_view verb_name(Verb verb) {
     case Verb::kWait: return "wait";
     case Verb::kExpectShows: return "expect_shows";
     case Verb::kExpectSees: return "expect_sees";
+    case Verb::kExpectFinds: return "expect_finds";
+    case Verb::kExpectOpened: return "expect_opened";
+    case Verb::kExpectUnread: return "expect_unread";
     case Verb::kExpectRefused: return "expect_refused";
     case Verb::kExpectWarned: return "expect_warned";
     case Verb::kExpectStored: return "expect_stored";

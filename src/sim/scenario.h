@@ -18,21 +18,28 @@ namespace godwit::sim {
 enum class Verb : std::uint8_t {
   kUser,      // who registers
   kStranger,  // who is a number that nobody registered
-  kSay,       // who -> whom texts[0]
-  kOffline,   // who
+  kGroup,     // who makes the group `whom`, with the people texts
+  kSay,       // who -> whom texts[0]; word: "", "once", or "answering" the message texts[1]
+  kDo,  // who does `word` to the message texts[0] (texts[1]: with what; whom: for or from whom)
+  kAsk,  // who asks whom texts[0], with the other texts as answers
+  kDisappear,  // who lets what is written to whom disappear after duration
+  kOffline,  // who
   kOnline,
-  kKill,       // who; "server" is the server
-  kRestart,    // likewise
+  kKill,  // who; "server" is the server
+  kRestart,  // likewise
   kReinstall,  // who: a new phone with the old number
-  kReads,      // who reads everything
+  kReads,  // who reads everything
   kDiskFull,
   kDiskOk,
-  kWait,                 // duration
-  kExpectShows,          // who shows texts; whom: only what is from them
-  kExpectSees,           // who sees texts[0] as `word`
-  kExpectRefused,        // who is refused texts[0] with the code `word`
-  kExpectWarned,         // who is warned about whom
-  kExpectStored,         // the server stores `number` envelopes
+  kWait,  // duration
+  kExpectShows,  // who shows texts; whom: only what is from them
+  kExpectSees,  // who sees texts[0] as `word`
+  kExpectFinds,  // who has the message texts[0], and it is so: `word` (texts[1], number)
+  kExpectOpened,  // who opened texts[0]
+  kExpectUnread,  // who has `number` unread messages from whom
+  kExpectRefused,  // who is refused texts[0] with the code `word`
+  kExpectWarned,  // who is warned about whom
+  kExpectStored,  // the server stores `number` envelopes
 };
 
 struct Step {

@@ -1,5 +1,6 @@
 #include "sim/scenario_player.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace godwit::sim {
@@ -55,7 +56,11 @@ std::optional<std::string> ScenarioPlayer::perform(const Step& step) {
     case Verb::kStranger:
       phones_[step.who] = "+33612345" + std::to_string(900 + phones_.size());
       return std::nullopt;
-    case Verb::kSay: say(step); return std::nullopt;
+    case Verb::kGroup: return group(step);
+    case Verb::kSay:
+    case Verb::kAsk:
+    case Verb::kDisappear: say(step); return std::nullopt;
+    case Verb::kDo: does(step); return std::nullopt;
     case Verb::kOffline:
     case Verb::kOnline:
       world_.life().net.set_offline(device(step.who).index(), step.verb == Verb::kOffline);
@@ -76,6 +81,7 @@ std::optional<std::string> ScenarioPlayer::perform(const Step& step) {
       return std::nullopt;
     case Verb::kReads:
       for (const auto& [name, other] : people_) device(step.who).read_all(*other);
+      for (const auto& [name, id] : groups_) device(step.who).read_all(id);
       return std::nullopt;
     case Verb::kDiskFull:
     case Verb::kDiskOk:
@@ -96,13 +102,126 @@ void ScenarioPlayer::user(const Step& step) {
 }
 
 void ScenarioPlayer::say(const Step& step) {
-  const std::string& text = step.texts.front();
+  const std::string text = step.verb == Verb::kDisappear ? std::string() : step.texts.front();
   if (text.size() >= 8) world_.life().checkers.no_plaintext.secret(text);
-  const auto sent = device(step.who).send(phones_.at(step.whom), text);
-  Said& said = said_[{step.who, text}];
-  if (sent) said.id = *sent;
-  else said.refused = sent.error().code;
+  client::Text said{.body = text};
+  said.extras.view_once = step.word == "once";
+  if (step.word == "answering") {
+    if (const auto quoted = message(step.who, step.texts[1])) {
+      said.extras.quote = {quoted->id, quoted->text};
+    }
+  }
+  if (step.verb == Verb::kAsk) {
+    said.extras.poll = client::Poll{{step.texts.begin() + 1, step.texts.end()}};
+  }
+  if (step.verb == Verb::kDisappear) {
+    said.extras.sets_lifetime = true;
+    said.extras.lifetime = step.duration;
+  }
+  Said& noted = said_[{step.who, text}];
+  const auto sent = device(step.who).does([&](auto& engine, Env& env, auto& out) -> Result<void> {
+    const auto id = engine.send(recipient(step.whom), said, {}, env, out);
+    if (!id) return fail(id.error());
+    noted.id = *id;
+    return {};
+  });
+  if (!sent) noted.refused = sent.error().code;
   world_.pass(milliseconds(10));
+}
+
+client::Recipient ScenarioPlayer::recipient(const std::string& whom) {
+  const auto group = groups_.find(whom);
+  if (group != groups_.end()) return group->second;
+  return phones_.at(whom);
+}
+
+client::ChatId ScenarioPlayer::chat(const std::string& who, const std::string& whom) {
+  const auto group = groups_.find(whom);
+  if (group != groups_.end()) return group->second;
+  const client::Engine* engine = device(who).engine();
+  return engine ? engine->chat(phones_.at(whom)) : client::ChatId();
+}
+
+std::optional<client::Message> ScenarioPlayer::message(const std::string& who,
+                                                       const std::string& text) {
+  std::optional<client::Message> newest;
+  for (client::Message& message : device(who).history()) {
+    const bool later = !newest || newest->order < message.order;
+    if (!message.deleted && message.text == text && later) newest = std::move(message);
+  }
+  return newest;
+}
+
+std::optional<std::string> ScenarioPlayer::group(const Step& step) {
+  GroupId id;
+  (void)device(step.who).does([&](auto& engine, Env& env, auto& out) -> Result<void> {
+    const auto made = engine.create_group(step.whom, env, out);
+    if (!made) return fail(made.error());
+    id = *made;
+    for (const std::string& name : step.texts) {
+      (void)engine.change_group(id, client::Engine::GroupAct::kAdd, phones_.at(name), env, out);
+    }
+    return {};
+  });
+  groups_[step.whom] = id;
+  const auto whole = [&](const std::string& name) {
+    const client::Engine* engine = device(name).engine();
+    for (const auto& view : engine ? engine->groups() : std::vector<client::GroupView>()) {
+      if (view.id == id && view.members.size() == step.texts.size() + 1) return true;
+    }
+    return false;
+  };
+  const auto all = [&] { return whole(step.who) && std::ranges::all_of(step.texts, whole); };
+  if (world_.await(kPatience, all)) return std::nullopt;
+  return "expected " + step.whom + " to have all its members";
+}
+
+void ScenarioPlayer::does(const Step& step) {
+  std::optional<client::Message> about;
+  if (step.word == "opens") {
+    for (client::Message& message : device(step.who).history()) {
+      const bool fits = message.extras.view_once && !message.opened && !message.from.is_nil();
+      if (fits && message.phone == phones_.at(step.whom)) about = std::move(message);
+    }
+  } else {
+    about = message(step.who, step.texts.front());
+  }
+  const auto done = about ? deed(step, *about) : fail(Code::kNotFound, "there is no such message");
+  const std::string name = step.texts.empty() ? std::string() : step.texts.front();
+  if (!done) said_[{step.who, name}].refused = done.error().code;
+  world_.pass(milliseconds(10));
+}
+
+Result<void> ScenarioPlayer::deed(const Step& step, const client::Message& message) {
+  using Kind = client::Act::Kind;
+  client::Act act{.target = message.id};
+  const auto with = [&] { return step.texts.at(1); };
+  if (step.word == "reacts") act.kind = Kind::kReaction, act.text = with();
+  else if (step.word == "edits") act.kind = Kind::kEdit, act.text = with();
+  else if (step.word == "deletes") act.kind = Kind::kDeletion;
+  else if (step.word == "pins") act.kind = Kind::kPin, act.on = true;
+  else if (step.word == "votes") {
+    act.kind = Kind::kVote;
+    const auto& options = message.extras.poll ? message.extras.poll->options : step.texts;
+    const auto at = std::ranges::find(options, with());
+    act.choices = {static_cast<std::uint8_t>(at - options.begin())};
+  }
+  return device(step.who).does([&](auto& engine, Env& env, auto& out) -> Result<void> {
+    if (step.word == "stars") {
+      engine.set_starred(message, true, env, out);
+      return {};
+    }
+    if (step.word == "forwards") {
+      const auto ids = engine.forward(message, {recipient(step.whom)}, env, out);
+      return ids ? Result<void>() : fail(ids.error());
+    }
+    if (step.word == "opens") {
+      const auto text = engine.open_once(message, env, out);
+      if (text) opened_.emplace(step.who, text->body);
+      return text ? Result<void>() : fail(text.error());
+    }
+    return engine.act(message.chat, act, env, out);
+  });
 }
 
 void ScenarioPlayer::wait(Duration duration) {
@@ -130,6 +249,9 @@ std::optional<std::string> ScenarioPlayer::expect(const Step& step) {
     case Verb::kExpectWarned:
       if (await([&] { return warned(step); })) return std::nullopt;
       return "expected " + step.who + " to be warned that the keys of " + step.whom + " changed";
+    case Verb::kExpectFinds:
+    case Verb::kExpectOpened:
+    case Verb::kExpectUnread: return expect_deed(step);
     default:
       if (await([&] { return world_.node().stored_envelopes() == step.number; })) {
         return std::nullopt;
@@ -140,10 +262,68 @@ std::optional<std::string> ScenarioPlayer::expect(const Step& step) {
   }
 }
 
+std::optional<std::string> ScenarioPlayer::expect_deed(const Step& step) {
+  const auto await = [this](const auto& done) { return world_.await(kPatience, done); };
+  if (step.verb == Verb::kExpectFinds) {
+    if (await([&] { return finds(step); })) return std::nullopt;
+    return "expected " + step.who + " to find " + list(step.texts) + " (" + step.word + ")";
+  }
+  if (step.verb == Verb::kExpectUnread) {
+    const auto unread = [&]() -> std::uint64_t {
+      const client::Engine* engine = device(step.who).engine();
+      return engine ? engine->unread(chat(step.who, step.whom)) : 0;
+    };
+    if (await([&] { return unread() == step.number; })) return std::nullopt;
+    return "expected " + step.who + " to have " + std::to_string(step.number) + " unread, not " +
+           std::to_string(unread());
+  }
+  const auto [first, last] = opened_.equal_range(step.who);
+  for (auto at = first; at != last; ++at) {
+    if (at->second == step.texts.front()) return std::nullopt;
+  }
+  return "expected " + step.who + " to have opened " + list(step.texts);
+}
+
+bool ScenarioPlayer::finds(const Step& step) {
+  const auto found = message(step.who, step.texts.front());
+  if (!found) return false;
+  if (step.word == "edited") return found->edited;
+  if (step.word == "starred") return found->starred;
+  if (step.word == "forwarded") return found->extras.forwards != 0;
+  if (step.word == "pinned") {
+    const client::Engine* engine = device(step.who).engine();
+    const auto pins = engine ? engine->pins(found->chat) : std::vector<MessageId>();
+    return std::ranges::find(pins, found->id) != pins.end();
+  }
+  if (step.word == "read") {
+    const client::Engine* engine = device(step.who).engine();
+    const client::Contact* by = engine ? engine->contact(phones_.at(step.whom)) : nullptr;
+    return by && std::ranges::any_of(found->arrivals, [&](const client::Arrival& arrival) {
+             return arrival.member == by->user && arrival.read.ms != 0;
+           });
+  }
+  const std::string& with = step.texts.at(1);
+  if (step.word == "reaction") {
+    return std::ranges::find(found->reactions, with, &client::Reaction::emoji) !=
+           found->reactions.end();
+  }
+  if (step.word == "answering") {
+    return found->extras.quote && found->extras.quote->snippet == with;
+  }
+  if (!found->extras.poll) return false;
+  const auto& options = found->extras.poll->options;
+  const auto which = static_cast<std::uint8_t>(std::ranges::find(options, with) - options.begin());
+  const auto votes = std::ranges::count_if(found->votes, [&](const client::Vote& vote) {
+    return std::ranges::find(vote.choices, which) != vote.choices.end();
+  });
+  return static_cast<std::uint64_t>(votes) == step.number;
+}
+
 std::vector<std::string> ScenarioPlayer::shown(const Step& step) {
   std::vector<std::string> texts;
   for (const client::Message& message : device(step.who).history()) {
-    if (message.direction != client::Direction::kIn) continue;
+    if (message.direction != client::Direction::kIn || message.deleted) continue;
+    if (message.extras.sets_lifetime || message.extras.view_once) continue;
     if (!step.whom.empty() && message.phone != phones_.at(step.whom)) continue;
     texts.push_back(message.text);
   }
@@ -152,7 +332,10 @@ std::vector<std::string> ScenarioPlayer::shown(const Step& step) {
 
 std::string ScenarioPlayer::status(const Step& step) {
   const auto said = said_.find({step.who, step.texts.front()});
-  if (said == said_.end() || !said->second.id) return "unknown";
+  if (said == said_.end() || !said->second.id) {  // it got this text later
+    const auto found = message(step.who, step.texts.front());
+    return found ? std::string(client::status_name(found->status)) : "unknown";
+  }
   for (const client::Message& message : device(step.who).history()) {
     if (message.id == *said->second.id) return std::string(client::status_name(message.status));
   }

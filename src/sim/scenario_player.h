@@ -27,7 +27,17 @@ class ScenarioPlayer {
   std::optional<std::string> perform(const Step& step);
   std::optional<std::string> expect(const Step& step);
   void user(const Step& step);
+  // A message, a poll, or how long messages last from now on.
   void say(const Step& step);
+  void does(const Step& step);
+  Result<void> deed(const Step& step, const client::Message& message);
+  std::optional<std::string> group(const Step& step);
+  std::optional<std::string> expect_deed(const Step& step);
+  bool finds(const Step& step);
+  std::optional<client::Message> message(const std::string& who, const std::string& text);
+  // Where somebody writes to a person or a group, and what they have of it.
+  client::Recipient recipient(const std::string& whom);
+  client::ChatId chat(const std::string& who, const std::string& whom);
   void wait(Duration duration);
   std::vector<std::string> shown(const Step& step);
   std::string status(const Step& step);
@@ -39,7 +49,9 @@ class ScenarioPlayer {
   World world_;
   std::map<std::string, Device*> people_;
   std::map<std::string, std::string> phones_;
+  std::map<std::string, GroupId> groups_;
   std::map<std::pair<std::string, std::string>, Said> said_;  // who, text
+  std::multimap<std::string, std::string> opened_;            // who, text
 };
 
 }  // namespace godwit::sim

@@ -19,7 +19,7 @@ class Person:
     def __init__(self, programs, directory, name, server, phone):
         self.home = os.path.join(directory, name)
         self.client = processes.Client(programs, self.home, server, phone)
-        self.phone, self.online, self.refused = phone, False, {}
+        self.phone, self.online, self.refused, self.opened = phone, False, {}, []
 
     def register(self):
         self.client.register()
@@ -31,17 +31,19 @@ class Person:
         if online:
             self.client.spawn("receive", "--follow", "--json", stdout=subprocess.DEVNULL)
 
-    def say(self, phone, text):
+    def does(self, about, *command, text=None):
         # Without a network: a server's address at which nobody listens.
         away = () if self.online else ("--server", "127.0.0.1:1")
-        done = self.client.run("send", phone, "--json", *away, text=text)
+        done = self.client.run(*command, "--json", *away, text=text)
         if done.returncode != 0:
-            self.refused[text] = json.loads(done.stderr.splitlines()[-1])["code"]
-
-    def history(self, phone):
-        away = () if self.online else ("--server", "127.0.0.1:1")
-        done = self.client.run("history", phone, "--json", *away)
+            self.refused[about] = json.loads(done.stderr.splitlines()[-1])["code"]
         return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def say(self, chat, text, *options):
+        self.does(text, "send", chat, *options, text=text)
+
+    def history(self, chat):
+        return self.does(None, "history", chat)
 
 
 class Stage:
@@ -50,7 +52,7 @@ class Stage:
     def __init__(self, programs, directory):
         self.programs, self.directory = programs, directory
         self.server = processes.Server(programs, os.path.join(directory, "server"))
-        self.people, self.phones = {}, {}
+        self.people, self.phones, self.groups = {}, {}, []
         self.server.start()
 
     def close(self):
@@ -71,8 +73,57 @@ class Stage:
     def stranger(self, step, _):
         self.phones[step["who"]] = "+33612345%d" % (900 + len(self.phones))
 
+    def chat(self, name):
+        return self.phones.get(name, name)
+
+    def messages(self, who):
+        """All that somebody has, chat by chat."""
+        chats = [phone for phone in self.phones.values() if phone != who.phone] + self.groups
+        return [message for chat in chats for message in who.history(chat)]
+
+    def find(self, who, text):
+        """The newest message of this text, or None."""
+        found = [message for message in self.messages(who)
+                 if message["text"] == text and not message.get("deleted")]
+        return max(found, key=lambda message: message["timestamp_ms"], default=None)
+
+    def group(self, step, who):
+        members = [self.people[name] for name in step["texts"]]
+        who.client.must("group", "create", step["whom"], *[each.phone for each in members])
+
+        def sizes():
+            return [len(view["members"]) for each in [who, *members]
+                    for view in each.does(None, "group", "list") if view["name"] == step["whom"]]
+        self.until(lambda: sizes() == [len(members) + 1] * (len(members) + 1), step, sizes)
+        self.groups.append(step["whom"])
+
     def say(self, step, who):
-        who.say(self.phones[step["whom"]], step["texts"][0])
+        options = {"": (), "once": ("--view-once",)}.get(step["word"])
+        if options is None:
+            options = ("--reply", self.find(who, step["texts"][1])["id"])
+        who.say(self.chat(step["whom"]), step["texts"][0], *options)
+
+    def ask(self, step, who):
+        who.does(step["texts"][0], "poll", self.chat(step["whom"]), *step["texts"])
+
+    def disappear(self, step, who):
+        who.does("", "disappear", self.chat(step["whom"]), "%ds" % (step["milliseconds"] // 1000))
+
+    def do(self, step, who):
+        word, text = step["word"], step["texts"][0] if step["texts"] else ""
+        if word == "opens":
+            once = [message for message in who.history(self.chat(step["whom"]))
+                    if message.get("view_once") and message["direction"] == "in"]
+            who.opened += [line["text"] for line in who.does(text, "open", once[-1]["id"])]
+            return
+        message = self.find(who, text)
+        rest = step["texts"][1:]
+        if word == "votes":
+            options = [option["text"] for option in message["poll"]["options"]]
+            rest = [str(options.index(rest[0]) + 1)]
+        if word == "forwards":
+            rest = [self.chat(step["whom"])]
+        who.does(text, word.removesuffix("s"), message["id"], *rest)
 
     def offline(self, _, who):
         who.connect(False)
@@ -100,24 +151,60 @@ class Stage:
         who.register()
 
     def reads(self, _, who):
-        for phone in self.phones.values():
-            if phone != who.phone:
-                who.client.run("chat", phone, "--json", text='{"read":true}\n')
+        for chat in list(self.phones.values()) + self.groups:
+            if chat != who.phone:
+                who.client.run("chat", chat, "--json", text='{"read":true}\n')
 
     def expect_shows(self, step, who):
-        phones = [self.phones[step["whom"]]] if step["whom"] else list(self.phones.values())
-
         def shown():
-            return [message["text"] for phone in phones if phone != who.phone
-                    for message in who.history(phone) if message["direction"] == "in"]
+            skipped = ("deleted", "view_once", "sets_lifetime_s")
+            return [message["text"] for message in self.messages(who)
+                    if message["direction"] == "in" and not any(map(message.get, skipped))
+                    and step["whom"] in ("", self.name_of(message.get("from", message["chat"])))]
         if not step["texts"]:
             processes.time.sleep(SILENCE)
         self.until(lambda: shown() == step["texts"], step, shown)
 
+    def name_of(self, phone):
+        return next((name for name, number in self.phones.items() if number == phone), "")
+
+    def expect_finds(self, step, who):
+        text, word, rest = step["texts"][0], step["word"], step["texts"][1:]
+
+        def so():
+            message = self.find(who, text)
+            if message is None:
+                return False
+            if word == "reaction":
+                return rest[0] in [each["emoji"] for each in message.get("reactions", [])]
+            if word == "answering":
+                return message.get("reply_to", {}).get("text") == rest[0]
+            if word == "votes":
+                votes = {option["text"]: option["votes"] for option in message["poll"]["options"]}
+                return len(votes[rest[0]]) == step["number"]
+            if word == "read":
+                info = who.does(None, "info", message["id"])[0]
+                return [each for each in info["members"] if each["read_ms"]
+                        and each["phone"] == self.phones[step["whom"]]] != []
+            if word == "pinned":
+                said = who.client.run("chat", message["chat"], "--json", text="").stdout
+                pins = json.loads(said.splitlines()[0]).get("pins", [])
+                return message["id"] in [pin["id"] for pin in pins]
+            return bool(message.get({"forwarded": "forwards"}.get(word, word)))
+        self.until(so, step, lambda: self.find(who, text))
+
+    def expect_opened(self, step, who):
+        assert step["texts"][0] in who.opened, who.opened
+
+    def expect_unread(self, step, who):
+        def unread():
+            return [row["unread"] for row in who.does(None, "contacts")
+                    if step["whom"] in (row.get("name"), self.name_of(row.get("phone")))]
+        self.until(lambda: unread() == [step["number"]], step, unread)
+
     def expect_sees(self, step, who):
         def status():
-            return [message.get("status", "queued") for phone in self.phones.values()
-                    if phone != who.phone for message in who.history(phone)
+            return [message.get("status", "queued") for message in self.messages(who)
                     if message["direction"] == "out" and message["text"] == step["texts"][0]]
         queued = step["word"] == "queued"  # before the first contact no history holds it
         self.until(lambda: status() == [step["word"]] or (queued and not status()), step, status)
