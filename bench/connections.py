@@ -138,20 +138,26 @@ class Server(Program):
 
 
 class Crowd(Program):
-    def __init__(self, programs, directory, most, ping):
+    def __init__(self, programs, directory, most, ping, *more):
         super().__init__(
             [os.path.join(programs, "loadgen"), "--server", ADDRESS, "--most", str(most),
              "--people", os.path.join(directory, "people"), "--ping", str(ping),
-             "--codes", os.path.join(directory, "data/verification-codes.jsonl")],
+             "--codes", os.path.join(directory, "data/verification-codes.jsonl"), *more],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def command(self, line):
+        self.begin(line)
+        return self.result()
+
+    def begin(self, line):
         say("> " + line)
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
+
+    def result(self):
         answer = self.process.stdout.readline()
         if not answer:
-            sys.exit("connections.py: '%s' failed" % line)
+            sys.exit("bench: the load generator failed")
         return json.loads(answer)
 
     def stop(self):

@@ -56,18 +56,6 @@ class Upgraded:
             pass
 
 
-def during(crowd, command, work):
-    """Runs `work` while the crowd does `command`; both results."""
-    say("> " + command)
-    crowd.process.stdin.write(command + "\n")
-    crowd.process.stdin.flush()
-    done = work()
-    answer = crowd.process.stdout.readline()
-    if not answer:
-        sys.exit("upgrade.py: '%s' failed" % command)
-    return json.loads(answer), done
-
-
 def measure(options, directory):
     if not os.path.exists(os.path.join(directory, "people")):
         upgraded = Upgraded(options, directory)
@@ -102,7 +90,9 @@ def measure(options, directory):
             time.sleep(options.between)
         return steps
 
-    load, steps = during(crowd, "load %d %d 200" % (options.rate, options.seconds), work)
+    crowd.begin("load %d %d 200" % (options.rate, options.seconds))
+    steps = work()
+    load = crowd.result()
     after = crowd.command("idle 2")
     result = {
         "connections": after["connections"], "cut": after["cut"],

@@ -43,7 +43,8 @@ TEST(Descriptors, LoopsWithTheirOwnTablesReachEachOther) {
   ASSERT_TRUE(first && second);
   const auto run = [&](Loop& loop) {
     return std::thread([&] {
-      ASSERT_TRUE(own_descriptor_table({loop.epoll_descriptor(), (*first)->wakeup_descriptor(),
+      const auto [epoll, probe] = loop.own_descriptors();
+      ASSERT_TRUE(own_descriptor_table({epoll, probe, (*first)->wakeup_descriptor(),
                                         (*second)->wakeup_descriptor()}));
       loop.run();
     });

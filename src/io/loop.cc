@@ -18,7 +18,10 @@ namespace godwit::io {
 namespace {
 
 constexpr std::uint8_t kWakeupSource = 255;
+constexpr std::uint8_t kProbeSource = 254;
 constexpr int kMaxEvents = 512;  // per turn: bounds the time between two turn ends
+constexpr int kCrowded = 64;     // events in a turn; below that nobody waits long
+constexpr Duration kProbeEvery = milliseconds(50);
 
 std::uint64_t pack(std::uint8_t source, std::uint32_t index, std::uint32_t generation) {
   return std::uint64_t{source} << 56 | std::uint64_t{index} << 32 | generation;
@@ -35,24 +38,30 @@ std::int64_t clock_ms(clockid_t clock) {
 Result<std::unique_ptr<Loop>> Loop::create() {
   const int epoll = epoll_create1(EPOLL_CLOEXEC);
   const int wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (epoll < 0 || wakeup < 0) {
-    if (epoll >= 0) close(epoll);
-    if (wakeup >= 0) close(wakeup);
+  const int probe = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (epoll < 0 || wakeup < 0 || probe < 0) {
+    for (const int fd : {epoll, wakeup, probe}) {
+      if (fd >= 0) close(fd);
+    }
     return fail(Code::kIo, "no descriptor left for an event loop: raise the limit (ulimit -n)");
   }
-  std::unique_ptr<Loop> loop(new Loop(epoll, wakeup));
+  std::unique_ptr<Loop> loop(new Loop(epoll, wakeup, probe));
   // Edge-triggered: each post() wakes the loop, which need not empty the counter.
-  if (!loop->watch(wakeup, kWakeupSource, 0, 0, EPOLLIN | EPOLLET)) {
+  if (!loop->watch(wakeup, kWakeupSource, 0, 0, EPOLLIN | EPOLLET) ||
+      !loop->watch(probe, kProbeSource, 0, 0, 0)) {
     return fail(Code::kIo, "epoll refuses a descriptor: raise fs.epoll.max_user_watches");
   }
   return loop;
 }
 
-Loop::Loop(int epoll, int wakeup) : epoll_(epoll), wakeup_(wakeup) { read_clocks(); }
+Loop::Loop(int epoll, int wakeup, int probe) : epoll_(epoll), wakeup_(wakeup), probe_(probe) {
+  read_clocks();
+}
 
 Loop::~Loop() {
   close(epoll_);
   close(wakeup_);
+  close(probe_);
 }
 
 void Loop::read_clocks() {
@@ -67,6 +76,7 @@ void Loop::run() {
         held_ ? wait_for_wakeup() : epoll_wait(epoll_, events.data(), kMaxEvents, wait_ms());
     CHECK(ready >= 0 || errno == EINTR);
     read_clocks();
+    probe(ready);
     run_timers();
     run_tasks();
     for (int i = 0; i < ready; ++i) {
@@ -74,6 +84,11 @@ void Loop::run() {
       const std::uint64_t key = event.data.u64;
       const auto source = static_cast<std::uint8_t>(key >> 56);
       if (source == kWakeupSource) continue;
+      if (source == kProbeSource) {
+        probing_ = false;
+        delay_ = since_probe();
+        continue;
+      }
       sources_[source]->on_ready(static_cast<std::uint32_t>(key >> 32) & kMaxIndex,
                                  static_cast<std::uint32_t>(key), event.events);
     }
@@ -81,6 +96,22 @@ void Loop::run() {
     const std::lock_guard lock(mutex_);
     if (std::exchange(stopping_, false)) return;
   }
+}
+
+// The kernel reports those that wait in the order in which they began to: the probe, armed now,
+// comes after all of them.
+void Loop::probe(int ready) {
+  if (probing_) return;
+  if (ready < kCrowded) {
+    delay_ = {};
+  } else if (since_probe() >= kProbeEvery) {
+    probing_ = rewatch(probe_, kProbeSource, 0, 0, EPOLLIN | EPOLLONESHOT);
+    probed_at_ = uptime_;
+  }
+}
+
+Duration Loop::delay() const {
+  return probing_ ? std::max(delay_, since_probe()) : delay_;
 }
 
 void Loop::stop() {
@@ -111,7 +142,7 @@ void Loop::run_tasks() {
 }
 
 std::uint8_t Loop::add_source(Source& source) {
-  CHECK(sources_.size() < kWakeupSource);
+  CHECK(sources_.size() < kProbeSource);
   sources_.push_back(&source);
   return static_cast<std::uint8_t>(sources_.size() - 1);
 }

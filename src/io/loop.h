@@ -13,6 +13,7 @@
 // the one that sets the loop up before.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <map>
 #include <memory>
@@ -54,11 +55,15 @@ class Loop {
   // the kernel. In force from the next turn on.
   void hold(bool held) { held_ = held; }
 
+  // How long a descriptor with something to say waits for its turn: 0 unless turns are crowded. As
+  // one that says something is found to wait, every kProbeEvery.
+  Duration delay() const;
+
   // What a thread with its own table of descriptors keeps to run this loop, and to post() to it.
-  int epoll_descriptor() const { return epoll_; }
+  std::array<int, 2> own_descriptors() const { return {epoll_, probe_}; }
   int wakeup_descriptor() const { return wakeup_; }
 
-  // At most 255 sources, each outlives the loop's last turn.
+  // At most 254 sources, each outlives the loop's last turn.
   std::uint8_t add_source(Source& source);
   // Level-triggered. False when the kernel refuses (out of memory or watches).
   bool watch(int fd, std::uint8_t source, std::uint32_t index, std::uint32_t generation,
@@ -77,8 +82,10 @@ class Loop {
   Instant now() const { return now_; }
 
  private:
-  Loop(int epoll, int wakeup);
+  Loop(int epoll, int wakeup, int probe);
   void read_clocks();
+  void probe(int ready);
+  Duration since_probe() const { return {uptime_.ms - probed_at_.ms}; }
   int wait_ms() const;
   int wait_for_wakeup() const;
   void run_timers();
@@ -86,6 +93,7 @@ class Loop {
 
   const int epoll_;
   const int wakeup_;
+  const int probe_;  // always readable; armed, it queues behind all that wait
   std::vector<Source*> sources_;
   std::map<std::pair<Duration, TimerId>, Task> timers_;
   std::map<TimerId, Duration> timer_due_;
@@ -93,6 +101,9 @@ class Loop {
   Duration uptime_;
   Instant now_;
   bool held_ = false;
+  bool probing_ = false;
+  Duration probed_at_;
+  Duration delay_;
 
   std::mutex mutex_;  // guards what follows
   std::vector<Task> tasks_;

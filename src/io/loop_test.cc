@@ -2,10 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <string>
 #include <thread>
+#include <utility>
 
 namespace godwit::io {
 namespace {
@@ -76,6 +81,47 @@ TEST(Loop, TasksMayPostTasks) {
   });
   loop->run();
   EXPECT_EQ(runs, 2);
+}
+
+// Descriptors that always have something to say, and take a while to hear.
+class Talkers : private Source {
+ public:
+  Talkers(Loop& loop, std::uint32_t count) : loop_(loop), source_(loop.add_source(*this)) {
+    for (std::uint32_t i = 0; i < count; ++i) {
+      talkers_.push_back(eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC));
+      EXPECT_TRUE(loop_.watch(talkers_.back(), source_, i, 0, EPOLLIN));
+    }
+  }
+  ~Talkers() override { silence(); }
+  void silence() {
+    for (const int fd : std::exchange(talkers_, {})) close(fd);
+  }
+
+ private:
+  void on_ready(std::uint32_t, std::uint32_t, std::uint32_t) override {
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+  }
+  Loop& loop_;
+  const std::uint8_t source_;
+  std::vector<int> talkers_;
+};
+
+TEST(Loop, TellsHowLongWhoHasSomethingToSayWaits) {
+  const auto loop = make_loop();
+  EXPECT_EQ(loop->delay(), Duration{});
+  Talkers talkers(*loop, 1500);  // 75 ms a round, and more than one turn's
+  Duration crowded, quiet;
+  loop->after(milliseconds(400), [&] {
+    crowded = loop->delay();
+    talkers.silence();
+    loop->after(milliseconds(10), [&] {
+      quiet = loop->delay();
+      loop->stop();
+    });
+  });
+  loop->run();
+  EXPECT_GE(crowded, milliseconds(75));
+  EXPECT_EQ(quiet, Duration{});
 }
 
 }  // namespace

@@ -75,7 +75,8 @@ void ServerLoop::start(bool own_table) {
 }
 
 void ServerLoop::take_own_table() {
-  std::vector<int> kept = {loop_->epoll_descriptor()};
+  const auto own = loop_->own_descriptors();
+  std::vector<int> kept(own.begin(), own.end());
   if (tcp_.listener_descriptor() >= 0) kept.push_back(tcp_.listener_descriptor());
   if (channel_.open()) kept.push_back(channel_.descriptor());
   for (const auto& loop : shared_.loops) kept.push_back(loop->loop_->wakeup_descriptor());

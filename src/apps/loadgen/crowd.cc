@@ -81,7 +81,8 @@ Crowd::Crowd(Scene& scene, io::Address source, std::unique_ptr<io::Loop> loop)
 Crowd::~Crowd() { stop(); }
 
 void Crowd::start(const std::vector<std::unique_ptr<Crowd>>& all) {
-  std::vector<int> kept = {loop_->epoll_descriptor()};
+  const auto own = loop_->own_descriptors();
+  std::vector<int> kept(own.begin(), own.end());
   for (const auto& crowd : all) kept.push_back(crowd->loop_->wakeup_descriptor());
   loop_->post([this] { tick(); });
   std::latch ready(1);
@@ -396,8 +397,10 @@ bool Crowd::write_message(std::int64_t due) {
   for (int i = 0; i < kTries && phones_.size() > 0; ++i) {
     const auto index = static_cast<std::uint32_t>(dice_.next() % phones_.size());
     if (phones_[index].state != State::kAttached) continue;
-    auto to = static_cast<std::uint32_t>(dice_.next() % plan_.users);
-    if (to == phones_[index].user) to = (to + 1) % plan_.users;
+    const std::uint32_t others = plan_.users - plan_.begin;
+    auto to = static_cast<std::uint32_t>(dice_.next() % others);
+    if (plan_.begin + to == phones_[index].user) to = (to + 1) % others;
+    to += plan_.begin;
     return write_from(index, to, due);
   }
   return false;

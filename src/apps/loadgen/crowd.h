@@ -37,7 +37,8 @@ struct Plan {
   std::shared_ptr<Ledger> ledger;
   double rate = 0;                // a second, from this crowd; 0: as the answers come
   std::uint32_t outstanding = 0;  // then this many are under way
-  std::uint32_t users = 0;        // that may be written to: the first ones
+  std::uint32_t begin = 0;        // user that may be written to, and ...
+  std::uint32_t users = 0;        // ... the end of those
   std::size_t size = 0;           // of a ciphertext
   // When there are writers, they are users 0, `stride`, 2 x `stride`, ... and everyone writes to
   // the next user, with `outstanding` messages each; a message is under way until it is accepted

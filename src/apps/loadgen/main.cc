@@ -21,6 +21,9 @@ int main(int argc, char** argv) {
   app.add_option("--people", options.people, "File of who is registered")->capture_default_str();
   app.add_option("--codes", options.codes, "The server's file of codes")->capture_default_str();
   app.add_option("--most", options.most, "Connections, at most")->capture_default_str();
+  app.add_option("--first", options.first,
+                 "The first user to connect: those before are left to others, who run `pairs`")
+      ->capture_default_str();
   app.add_option("--ping", ping, "Seconds between two pings of a phone")
       ->check(CLI::Range(1, 3600))
       ->capture_default_str();

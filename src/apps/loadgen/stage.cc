@@ -3,6 +3,7 @@
 #include <chrono>
 #include <iostream>
 #include <sstream>
+#include <utility>
 
 #include "io/descriptors.h"
 
@@ -58,7 +59,9 @@ Result<std::unique_ptr<Stage>> Stage::create(const Options& options) {
 }
 
 Stage::Stage(const Options& options, const io::Address& server)
-    : options_(options), scene_{server, {}, Codes(options.codes), options.ping} {}
+    : options_(options),
+      scene_{server, {}, Codes(options.codes), options.ping},
+      connected_(options.first) {}
 
 Stage::~Stage() {
   for (const auto& crowd : crowds_) crowd->stop();
@@ -114,13 +117,13 @@ Result<std::string> Stage::connect_users(std::uint32_t count) {
     if (!people) return fail(people.error());
     scene_.people = std::move(*people);
   }
-  if (count > scene_.people.users.size() || count > options_.most) {
+  if (count > scene_.people.users.size() || count > options_.most + options_.first) {
     return fail(Code::kInvalid, "fewer people are registered, or --most is less");
   }
   const auto start = Clock::now();
   connect_range(connected_, count);
   connected_ = std::max(connected_, count);
-  await("connected", &Crowd::Tally::attached, count);
+  await("connected", &Crowd::Tally::attached, count - std::min(count, options_.first));
   return Json()
       .put("connections", sum(&Crowd::Tally::attached))
       .put("seconds", seconds_since(start))
@@ -151,6 +154,7 @@ void Stage::begin(Plan& plan, std::uint32_t most) {
   const auto crowds = static_cast<std::uint32_t>(crowds_.size());
   crypto::SystemEntropy entropy;
   plan.run = get_be64(entropy.draw<8>());
+  plan.begin = options_.first;
   plan.users = connected_;
   plan.ledger = ledger_ = std::make_shared<Ledger>(most);
   plan.rate /= crowds;
@@ -165,7 +169,7 @@ void Stage::begin(Plan& plan, std::uint32_t most) {
 }
 
 Result<std::string> Stage::messages(Plan plan, std::uint32_t seconds) {
-  if (connected_ < std::max(2U, plan.end_of_writers())) {
+  if (connected_ < std::max(options_.first + 2, plan.end_of_writers())) {
     return fail(Code::kInvalid, "connect somebody first");
   }
   const double expected = plan.rate > 0 ? plan.rate * seconds + 1000 : 100'000.0 * seconds;
@@ -176,8 +180,12 @@ Result<std::string> Stage::messages(Plan plan, std::uint32_t seconds) {
   const double took = seconds_since(start);
   for (const auto& crowd : crowds_) crowd->cease();
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  // What was refused is not delivered: without refusals this ends when all is there.
-  await("delivered", &Crowd::Tally::delivered, before_.delivered + ledger_->sum().sent);
+  // Until all is there, but for what is refused meanwhile.
+  const auto refused = [&] { return sum(&Crowd::Tally::refused) - before_.refused; };
+  for (std::uint64_t known = UINT64_MAX; std::exchange(known, refused()) != refused();) {
+    await("delivered", &Crowd::Tally::delivered,
+          before_.delivered + ledger_->sum().sent - refused());
+  }
   return fates(static_cast<double>(in_time) / took);
 }
 

@@ -18,12 +18,13 @@ class Stage {
     std::string people;  // file, written by `register`
     std::string codes;   // file, the server's
     std::uint32_t most = 0;  // connections
+    std::uint32_t first = 0;  // user that connects
     Duration ping;
   };
   static constexpr std::string_view kCommands =
       "register N             N accounts, with codes from the server's file; writes the people "
       "file\n"
-      "connect N              until N of them are connected\n"
+      "connect N              until users --first to N - 1 are connected\n"
       "load RATE SECONDS SIZE random pairs write RATE messages a second of SIZE octets\n"
       "flood N SECONDS SIZE   the same with N messages under way at any time\n"
       "pairs N WINDOW SECONDS SIZE     user 2i writes to 2i + 1, WINDOW messages under way each\n"
