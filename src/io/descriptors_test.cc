@@ -44,8 +44,8 @@ TEST(Descriptors, LoopsWithTheirOwnTablesReachEachOther) {
   const auto run = [&](Loop& loop) {
     return std::thread([&] {
       const auto [epoll, probe] = loop.own_descriptors();
-      ASSERT_TRUE(own_descriptor_table({epoll, probe, (*first)->wakeup_descriptor(),
-                                        (*second)->wakeup_descriptor()}));
+      ASSERT_TRUE(own_descriptor_table(
+          {epoll, probe, (*first)->wakeup_descriptor(), (*second)->wakeup_descriptor()}));
       loop.run();
     });
   };

@@ -110,9 +110,7 @@ void Loop::probe(int ready) {
   }
 }
 
-Duration Loop::delay() const {
-  return probing_ ? std::max(delay_, since_probe()) : delay_;
-}
+Duration Loop::delay() const { return probing_ ? std::max(delay_, since_probe()) : delay_; }
 
 void Loop::stop() {
   post([this] {

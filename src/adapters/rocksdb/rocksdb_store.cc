@@ -6,6 +6,7 @@
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/listener.h>
 #include <rocksdb/options.h>
+#include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 #include <sys/statvfs.h>
@@ -69,15 +70,38 @@ class ExpiryFilter final : public rocksdb::CompactionFilter {
   std::atomic<std::int64_t> now_{0};
 };
 
+// The partition of a stored key. Files keep a filter of these, so that looking for the rows of an
+// account touches only files that have some.
+class PartitionOfKey final : public rocksdb::SliceTransform {
+ public:
+  const char* Name() const override { return "godwit.partition"; }
+  rocksdb::Slice Transform(const rocksdb::Slice& key) const override {
+    return {key.data(), size_in(key)};
+  }
+  bool InDomain(const rocksdb::Slice& key) const override {
+    return !key.empty() && key.size() >= size_in(key);
+  }
+
+ private:
+  static std::size_t size_in(const rocksdb::Slice& key) {
+    return 1U + static_cast<std::uint8_t>(key[0]);
+  }
+};
+
 rocksdb::ColumnFamilyOptions family_options(const ExpiryFilter& filter,
                                             const std::shared_ptr<rocksdb::Cache>& cache) {
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = cache;
   table.cache_index_and_filter_blocks = true;  // else they grow outside of the bounded cache
+  // In parts, of which a read takes those that it needs: a whole index is larger than the cache.
+  table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
+  table.partition_filters = true;
+  table.pin_top_level_index_and_filter = true;
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   table.format_version = 5;
   rocksdb::ColumnFamilyOptions options;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  options.prefix_extractor = std::make_shared<PartitionOfKey>();
   options.write_buffer_size = kOneMemtable;
   options.compression = rocksdb::kNoCompression;  // most of it is ciphertext
   options.compaction_filter = &filter;
@@ -307,11 +331,13 @@ Result<std::vector<Row>> RocksDbStore::scan(const Scan& scan) {
   rocksdb::ReadOptions options;
   options.iterate_lower_bound = &lower;
   options.iterate_upper_bound = &upper;
+  options.prefix_same_as_start = !scan.reverse;
+  options.total_order_seek = scan.reverse;  // it begins in the next partition
   const std::unique_ptr<rocksdb::Iterator> at(
       database_->db->NewIterator(options, database_->families[space]));
   const Instant now = filter_.now();
   if (scan.reverse) at->SeekToLast();
-  else at->SeekToFirst();
+  else at->Seek(lower);
   while (rows.size() < scan.limit && at->Valid()) {
     const auto parsed = parse_value(at->value().ToStringView());
     if (!parsed) return fail(kDamaged);
@@ -332,8 +358,10 @@ Result<std::vector<Row>> RocksDbStore::partitions(const Scan& scan) {
   if (space == kSpaces) return fail(kUnknownSpace);
   const auto lock = use(Purpose::kRead);
   if (!lock) return fail(lock.error());
+  rocksdb::ReadOptions options;
+  options.total_order_seek = true;
   const std::unique_ptr<rocksdb::Iterator> at(
-      database_->db->NewIterator({}, database_->families[space]));
+      database_->db->NewIterator(options, database_->families[space]));
   const Instant now = filter_.now();
   std::vector<Row> found;
   at->SeekToFirst();
@@ -360,6 +388,7 @@ Result<std::uint64_t> RocksDbStore::count(Space space) {
   if (!lock) return fail(lock.error());
   rocksdb::ReadOptions options;
   options.fill_cache = false;
+  options.total_order_seek = true;
   const std::unique_ptr<rocksdb::Iterator> at(
       database_->db->NewIterator(options, database_->families[index]));
   const Instant now = filter_.now();

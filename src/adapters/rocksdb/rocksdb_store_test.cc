@@ -93,6 +93,42 @@ TEST(RocksDbStore, ErasedReplacedAndExpiredOctetsLeaveTheDisk) {
   EXPECT_EQ(*store->count(Space::kQueue), 200U);
 }
 
+// Enough for files and levels, whose filters and indexes a read goes by.
+TEST(RocksDbStore, FindsRowsOfOnePartitionAmongMany) {
+  constexpr int kPartitions = 20'000;
+  const TestDirectory directory;
+  const auto store = open_or_die(directory.path());
+  const auto name = [](int i) { return to_bytes(std::to_string(i)); };  // some begin others
+  for (const char* key : {"b", "a", "c"}) {
+    std::vector<Batch> batches;
+    for (int i = 0; i < kPartitions; ++i) {
+      batches.push_back({name(i), {}});
+      batches.back().put(Space::kQueue, to_bytes(key), Bytes(300, static_cast<std::uint8_t>(i)));
+    }
+    ASSERT_TRUE(store->write(batches, Durability::kSafe));
+  }
+  const auto keys = [&](const ports::Scan& scan) {
+    std::string out;
+    const auto rows = store->scan(scan);
+    EXPECT_TRUE(rows);
+    for (const ports::Row& found : *rows) out += text_of(found.key);
+    return out;
+  };
+  for (int i = 0; i < kPartitions; i += 777) {
+    EXPECT_EQ(keys({.partition = name(i), .space = Space::kQueue}), "abc");
+    EXPECT_EQ(keys({.partition = name(i), .space = Space::kQueue, .reverse = true}), "cba");
+    EXPECT_EQ(keys({.partition = name(i), .space = Space::kQueue, .first = to_bytes("b")}), "bc");
+    EXPECT_EQ(keys({.partition = name(i), .space = Space::kQueue, .end = to_bytes("b")}), "a");
+    EXPECT_TRUE(store->get(name(i), Space::kQueue, view_of("b")));
+    EXPECT_EQ(keys({.partition = name(kPartitions + i), .space = Space::kQueue}), "");
+    EXPECT_EQ(keys({.partition = name(i), .space = Space::kAccount}), "");
+  }
+  EXPECT_EQ(store->count(Space::kQueue), 3 * kPartitions);
+  const auto walked = store->scan({.space = Space::kQueue, .limit = SIZE_MAX, .partitions = true});
+  ASSERT_TRUE(walked);
+  EXPECT_EQ(walked->size(), static_cast<std::size_t>(kPartitions));
+}
+
 TEST(RocksDbStore, AKilledProcessLosesNothingItWasPromised) {
   const TestDirectory directory;
   int pipe_ends[2];

@@ -17,6 +17,7 @@
 #include "apps/godwit/front_end.h"
 #include "apps/godwit/options.h"
 #include "apps/godwit/output.h"
+#include "apps/loadgen/benchmark.h"
 #include "crypto/system_entropy.h"
 
 namespace godwit::cli {
@@ -177,5 +178,9 @@ int main(int argc, char** argv) {
   std::setlocale(LC_ALL, "");
   // Messages are UTF-8, whatever the shell says.
   if (std::string_view(nl_langinfo(CODESET)) != "UTF-8") std::setlocale(LC_CTYPE, "C.UTF-8");
-  return godwit::cli::run({argv + 1, argv + argc});
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  if (!arguments.empty() && arguments.front() == "bench") {  // has no home
+    return godwit::loadgen::benchmark({arguments.begin() + 1, arguments.end()});
+  }
+  return godwit::cli::run(std::move(arguments));
 }

@@ -19,6 +19,7 @@ constexpr const char* kIntroduction =
     "  godwit chat +33687654321";
 constexpr const char* kEpilogue =
     "Numbers are written in full, with + and the country code.\n"
+    "`godwit bench --help`: for those who run a server, what it can take.\n"
     "Environment: GODWIT_HOME, GODWIT_SERVER, GODWIT_PASSPHRASE, NO_COLOR.\n"
     "Exit codes: 0 done, 2 wrong input, 3 refused or not registered, 4 no such number,\n"
     "5 timeout, 6 server unreachable, 7 disk or store, 8 passphrase, 9 server key changed.";
