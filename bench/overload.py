@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A godwitd that is asked for more than it can do: by one client that floods it, and by all at once.
+"""A godwitd that is asked for more than it can do: by one client that floods, then by all at once.
 
 The server gets a share of one core, so that its clients, on the same machine, can ask for several
 times what it can do. Like bench/connections.py it runs in a network namespace of its own, and
@@ -38,7 +38,8 @@ class Share:
             for name, value in limits.items():
                 self.write(name, value)
         except OSError as error:
-            sys.exit("overload.py: no control group for the server's share: %s" % error)
+            say("overload.py: no control group for the server's share: %s" % error)
+            sys.exit(77)
 
     def write(self, name, value):
         with open(os.path.join(self.path, name), "w") as file:

@@ -131,8 +131,11 @@ inline constexpr std::uint32_t kFramesPerTurn = 32;  // of one connection: 1 ms 
 inline constexpr std::uint32_t kHandshakesPerTurn = 4;  // 0.2 ms each, before others have a turn
 inline constexpr std::size_t kHandshakesWaiting = 2048;  // half a second's worth ...
 inline constexpr std::size_t kHandshakesPerNetwork = 256;  // ... for eight networks at least
+inline constexpr std::size_t kMutationsPerCommit = 256;  // of messages that one write stores
 inline constexpr Duration kOverloaded = seconds(1);  // what a commit took: submits are refused ...
 inline constexpr std::size_t kOverloadedUses = 1024;  // ... while so many wait for the store
+inline constexpr Duration kBehind = milliseconds(300);  // until a client is heard: the same ...
+inline constexpr Duration kCaughtUp = milliseconds(100);  // ... until it is this again
 inline constexpr Duration kOverloadRetry = seconds(2);  // when a refused client comes again
 
 // ---- client

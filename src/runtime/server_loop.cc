@@ -171,6 +171,9 @@ void ServerLoop::on_closed(io::Conn conn, io::CloseReason reason) {
 }
 
 void ServerLoop::on_turn_end() {
+  const Duration delay = loop_->delay();
+  if (delay > limits::kBehind) shard_.set_behind(true);
+  else if (delay < limits::kCaughtUp) shard_.set_behind(false);
   take_handshakes();
   take_own_messages();
   if (!hungry_.empty()) loop_->post([this] { take_hungry(); });

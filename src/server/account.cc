@@ -207,11 +207,13 @@ void Account::create(const Message& message, Effects& out) {
   admitted_ = {};
   prekeys_loaded_ = true;  // there were none before this registration
   for (Fetch& fetch : fetches_) fetch.rows.clear();  // they are of the devices before
-  generation_ = message.number;
   ports::Batch commit = batch();
-  for (const Space space : {Space::kAccount, Space::kPrekey, Space::kQueue}) {
-    commit.erase_range(space, {}, {});
+  if (generation_ != 0) {  // else there is nothing, and erased ranges cost every later read
+    for (const Space space : {Space::kAccount, Space::kPrekey, Space::kQueue}) {
+      commit.erase_range(space, {}, {});
+    }
   }
+  generation_ = message.number;
   Device device{{request->registration_id, message.peer, std::move(request->identity_key),
                  std::move(request->signed_prekey), 0},
                 Prekeys(kPrimary, 0),

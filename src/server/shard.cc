@@ -36,6 +36,8 @@ void Shard::on_frame(SessionId session, proto::Frame frame, Env& env, Outputs& o
   state_->settle(kVisitsPerEvent, env, out);
 }
 
+void Shard::set_behind(bool behind) { state_->behind = behind; }
+
 void Shard::on_closed(SessionId session, Env& env, Outputs& out) {
   const auto it = state_->sessions.find(session);
   if (it == state_->sessions.end()) return;

@@ -94,6 +94,10 @@ class Shard {
   // Call about once a second: forgets entities that nobody has needed for a while.
   void on_tick(Env& env, Outputs& out);
 
+  // While clients wait long to be heard, whoever asks for more work is refused at once, and told
+  // when to come again.
+  void set_behind(bool behind);
+
   // Tells every session that the server stops (they reconnect later) and closes it.
   void drain(Env& env, Outputs& out);
 

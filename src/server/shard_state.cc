@@ -1,6 +1,8 @@
 #include "server/shard_state.h"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "server/account.h"
 #include "server/directory.h"
@@ -109,6 +111,7 @@ void Shard::State::refuse_message(const Message& message, Error error, Outputs& 
 
 bool Shard::State::refuses(const Message& message) const {
   const bool more = message.verb == Verb::kSubmit || message.verb == Verb::kGroupSubmit;
+  if (more && behind) return true;
   return more && uses.size() >= limits::kOverloadedUses && commit_took > limits::kOverloaded;
 }
 
@@ -224,6 +227,7 @@ void Shard::State::pump(const Address& address, Host& host, Instant now, Outputs
     if (auto* commit = std::get_if<Commit>(&effect)) {
       ++counters.commits;
       host.committing = true;
+      take_later_commits(host, commit->batch);
       out.push_back(Write{use(address, host), std::move(commit->batch)});
     } else if (auto* page = std::get_if<Page>(&effect)) {
       out.push_back(Read{use(address, host), std::move(page->scan)});
@@ -238,6 +242,27 @@ void Shard::State::pump(const Address& address, Host& host, Instant now, Outputs
       out.push_back(SendCode{token, std::move(dial->phone), std::move(dial->code)});
     }
   }
+}
+
+// What waits for a later commit waits for this one too, so one write does for all of them: an
+// entity that many write to costs one synchronisation each time, not one for each message. A read
+// between them must not see what comes after it.
+void Shard::State::take_later_commits(Host& host, ports::Batch& batch) {
+  if (host.gated.empty()) return;
+  Fifo<Effect> left;
+  bool going = true;
+  for (Effect& effect : std::exchange(host.gated, {})) {
+    auto* commit = std::get_if<Commit>(&effect);
+    going = going && !std::holds_alternative<Page>(effect) &&
+            (commit == nullptr || batch.mutations.size() + commit->batch.mutations.size() <=
+                                      limits::kMutationsPerCommit);
+    if (going && commit != nullptr) {
+      std::ranges::move(commit->batch.mutations, std::back_inserter(batch.mutations));
+    } else {
+      left.push_back(std::move(effect));
+    }
+  }
+  host.gated = std::move(left);
 }
 
 void Shard::State::wake_in(Duration after, Instant now, std::uint64_t serial,

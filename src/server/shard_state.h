@@ -59,6 +59,7 @@ struct Shard::State {
   std::optional<Instant> timer;  // the soonest Timer under way
   Dormant dormant;
   Duration commit_took;  // the last one that ended
+  bool behind = false;  // clients wait too long to be heard
   // Of another process: attached devices whose account is to be loaded at once.
   std::map<EntityKey, std::vector<AttachmentRecord>> awake;
   // Hosts by Host::visit, soonest first; others are left over.
@@ -79,8 +80,8 @@ struct Shard::State {
   // A message to an account that is not loaded, and need not be.
   bool sleeps_on(const Message& message, Outputs& out);
   void refuse_message(const Message& message, Error error, Outputs& out, Duration retry = {});
-  // The store is behind. What makes more work for it is refused before it costs any; what makes
-  // less of it (acknowledgements) goes on, so that the server recovers.
+  // The store or the loop is behind. What makes more work for it is refused before it costs any;
+  // what makes less of it (acknowledgements) goes on, so that the server recovers.
   bool refuses(const Message& message) const;
   static Address::Kind kind_of(Verb verb);
   // ---- loading
@@ -97,6 +98,7 @@ struct Shard::State {
   void perform(const Address& address, Host& host, Effects effects, Env& env, Outputs& out);
   // Performs what no commit gates.
   void pump(const Address& address, Host& host, Instant now, Outputs& out);
+  void take_later_commits(Host& host, ports::Batch& batch);
   void wake_in(Duration after, Instant now, std::uint64_t serial, const Address& address,
                Outputs& out);
   void set_timer(Instant now, Outputs& out);

@@ -339,6 +339,41 @@ TEST_P(ShardTest, WhenTheStoreIsBehindSubmitsAreRefusedWithATimeToComeAgain) {
   EXPECT_EQ(node_.deliveries(bob.session).size(), 3u);
 }
 
+TEST_P(ShardTest, WhatManyWriteToOneAtATimeIsStoredTogether) {
+  Person alice = join(1);
+  Person bob = join(2);
+  node_.close(bob.session);  // what is written to him is stored
+  node_.pass(minutes(2));
+  node_.ask<proto::Attached>(alice.session, Kind::kSubmit, letter(bob, 1));  // he is loaded
+  const auto before = node_.counters().commits;
+  constexpr std::uint8_t kLetters = 50;
+  std::vector<std::uint64_t> asked;
+  for (std::uint8_t n = 2; n < 2 + kLetters; ++n) {
+    asked.push_back(node_.post(alice.session, Kind::kSubmit, letter(bob, n)));
+  }
+  node_.run();
+  for (const std::uint64_t request : asked) {
+    EXPECT_EQ(node_.answer(alice.session, request).kind, Kind::kOk);
+  }
+  EXPECT_LE(node_.counters().commits - before, 3u);
+  attach(bob);
+  EXPECT_EQ(node_.deliveries(bob.session).size(), 1u + kLetters);
+}
+
+TEST_P(ShardTest, WhileClientsWaitSubmitsAreRefusedAndTheRestGoesOn) {
+  Person alice = join(1);
+  Person bob = join(2);
+  node_.set_behind(true);
+  const auto refused = node_.refused(alice.session, Kind::kSubmit, letter(bob, 1));
+  EXPECT_EQ(refused.code, Code::kUnavailable);
+  EXPECT_EQ(refused.retry_after, limits::kOverloadRetry);
+  node_.ask<proto::Attached>(bob.session, Kind::kPing, proto::Ping{});
+  EXPECT_EQ(node_.counters().overloaded, 1u);
+  node_.set_behind(false);
+  node_.ask<proto::Attached>(alice.session, Kind::kSubmit, letter(bob, 1));
+  EXPECT_EQ(node_.deliveries(bob.session).size(), 1u);
+}
+
 TEST_P(ShardTest, NothingWithoutAttaching) {
   Person alice = join(1);
   const SessionId stranger = node_.open({77});

@@ -103,6 +103,9 @@ class Node {
     }
     return out;
   }
+  void set_behind(bool behind) {
+    for (const auto& shard : shards_) shard->set_behind(behind);
+  }
   void pass(Duration time) {
     now = now + time;
     for (std::size_t i = 0; i < shards_.size(); ++i) {
