@@ -358,6 +358,36 @@ void e2e_groups() {
         {kRotate, kTell, kSay, 1, kDamage, 0, 1, 9, 1, 40, 2, kHear, 0, kRaw, 0, 3, 0x33, 8, 1});
 }
 
+// The steps of fuzz/group_state.cc: who and what, how many changes, of whom, which.
+void group_states() {
+  enum : std::uint8_t { kForge = 4, kRaw = 8, kAgain = 12, kBob = 1, kCarol = 2, kDora = 3 };
+  enum : std::uint8_t {
+    kAdd = 1,
+    kRemove,
+    kPromote,
+    kDemote,
+    kLeave,
+    kSettings,
+    kInfo,
+    kLink,
+    kJoin
+  };
+  const Bytes made = {0, 2, 0, kAdd, kBob, kAdd, kCarol, kAdd};
+  const auto add = [&](std::string_view name, const Bytes& more) {
+    Bytes octets = made;
+    append(octets, more);
+    write("group_state", name, octets);
+  };
+  add("admins",
+      {0, 0, kBob, kPromote, kBob, 0, 0, kRemove, kCarol, 0, 0, kLeave, kBob, 0, 0, kLeave});
+  add("settings", {0, 0, 0, kSettings, 7, kCarol, 0, kDora, kAdd, kCarol, 0, 0, kInfo, 0, 2, 9, 9});
+  add("link",
+      {0, 0, 0, kLink, 0x13, kDora, 0, kDora, kJoin, 0, 0, kDora, kAdd, kDora, 0, kDora, kJoin});
+  add("open_link", {0, 0, 0, kLink, 0x11, kDora, 0, kDora, kJoin, 0, 0, kDora, kRemove, kAgain});
+  add("forged", {kForge,   0, kBob, kRemove, 0,      9,    5, kForge, 0, kBob,
+                 kPromote, 0, 60,   1,       kAgain, kRaw, 0, 2,      8, 1});
+}
+
 // Two octets: a quarter of the size of the file; the sizes of pieces; what is done to it.
 void e2e_attachments() {
   const auto add = [](std::string_view name, const Bytes& octets) {
@@ -424,6 +454,7 @@ int main(int argc, char** argv) {
   e2e_wrappers();
   e2e_sessions();
   e2e_groups();
+  group_states();
   e2e_attachments();
   e2e_sealed();
   contents();

@@ -3,6 +3,15 @@
 #include <algorithm>
 
 namespace godwit::client {
+namespace {
+
+// A clock may be wrong; what is reckoned with it stays within its type.
+bool sane(Instant composed) {
+  constexpr std::int64_t kLatest = std::int64_t{1} << 48;
+  return composed.ms >= 0 && composed.ms <= kLatest;
+}
+
+}  // namespace
 
 bool well_formed(const Extras& extras) {
   const auto text = [](const std::string& each) { return is_utf8(view_of(each)); };
@@ -32,6 +41,13 @@ bool well_formed(const Act& act) {
   return act.kind != Act::Kind::kReaction || act.text.size() <= limits::kMaxReaction;
 }
 
+bool well_formed(const GroupSaid& said) {
+  if (said.group.is_nil() || said.id.is_nil() || !sane(said.composed)) return false;
+  if (said.text.has_value() == said.act.has_value()) return false;
+  if (said.act) return well_formed(*said.act);
+  return is_utf8(view_of(said.text->body)) && well_formed(said.text->extras);
+}
+
 Bytes seal_content(const Content& content) {
   Bytes out = encode(content);
   out.push_back(0x80);
@@ -47,9 +63,7 @@ Result<Content> open_content(ByteView padded) {
   auto content = decode<Content>(padded.first(padded.size() - 1));
   if (!content) return content;
   const bool numbered = content->number != 0;  // all but hints are
-  // A clock may be wrong; what is reckoned with it stays within its type.
-  constexpr std::int64_t kLatest = std::int64_t{1} << 48;
-  if (content->composed.ms < 0 || content->composed.ms > kLatest) {
+  if (!sane(content->composed)) {
     return fail(Code::kCorrupt, "a message has no time");
   }
   if (content->id.is_nil() || content->stream == 0 || numbered == content->typing.has_value()) {
@@ -61,6 +75,9 @@ Result<Content> open_content(ByteView padded) {
   }
   if (content->act && !well_formed(*content->act)) {
     return fail(Code::kCorrupt, "a change of a message is not whole");
+  }
+  if (content->repeat && !well_formed(*content->repeat)) {
+    return fail(Code::kCorrupt, "what was said to a group is not whole");
   }
   if (content->text && content->act) {
     return fail(Code::kCorrupt, "a message says two things");

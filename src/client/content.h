@@ -36,6 +36,26 @@ struct Typing {
   static void fields(auto& m, auto& field) { field(1, m.active); }
 };
 
+// What was said to a group, told again to one member who could not read it.
+struct GroupSaid {
+  GroupId group;
+  std::uint64_t version = 0;  // of the group, when it was said
+  MessageId id;
+  Instant composed;
+  std::optional<Text> text;  // one of the two
+  std::optional<Act> act;
+  static void fields(auto& m, auto& field) {
+    field(1, m.group);
+    field(2, m.version);
+    field(3, m.id);
+    field(4, m.composed);
+    field(5, m.text);
+    field(6, m.act);
+  }
+};
+// What a device may believe its sender to have meant: text or act, whole, with an id and a time.
+bool well_formed(const GroupSaid& said);
+
 struct Content {
   MessageId id;
   Instant composed;
@@ -51,6 +71,7 @@ struct Content {
   std::optional<Act> act;
   std::optional<GroupKey> group_key;
   std::uint64_t group_version = 0;  // of `group`: the one that it was encrypted for
+  std::optional<GroupSaid> repeat;
   Bytes profile_key;  // the sender's (sealing.h); in all that its person says
   static void fields(auto& m, auto& field) {
     field(1, m.id);
@@ -65,6 +86,7 @@ struct Content {
     field(10, m.act);
     field(40, m.group_key);
     field(41, m.group_version);
+    field(42, m.repeat);
     field(50, m.profile_key, 32);
   }
 };

@@ -18,6 +18,12 @@ std::size_t cost_of(const Item& item, std::size_t devices) {
   return (item.octets() + kPadding + kParcelOverhead) * devices;
 }
 
+// Several members of a group may ask about one envelope.
+MessageId id_of_request(EnvelopeId about, UserId asker) {
+  const auto digest = crypto::sha256({view_of("godwit request"), about.view(), asker.view()});
+  return MessageId{*to_array<16>(ByteView(digest).first(16))};
+}
+
 bool permanent(Code code) {
   return code == Code::kInvalid || code == Code::kNotFound || code == Code::kForbidden ||
          code == Code::kTooLarge || code == Code::kUnsupported;
@@ -80,12 +86,13 @@ void Courier::pump(Turn& turn) {
   while (!ready_.empty() && in_flight_ < limits::kSubmitsInFlight) {
     const UserId user = ready_.front();
     ready_.pop_front();
+    Lane& lane = lanes_[user];
+    lane.ready = false;
+    if (lane.asked || lane.postponed) continue;  // meet() was quicker
     if (!has_work(user)) {
       lanes_.erase(user);
       continue;
     }
-    Lane& lane = lanes_[user];
-    lane.ready = false;
     serve(user, lane, turn);
   }
 }
@@ -142,7 +149,7 @@ bool Courier::load_queue(ContactRow& contact, Lane& lane, proto::Submit& batch, 
     octets += cost_of(item, lane.devices.size());
     if (!batch.messages.empty() && octets > limits::kMaxBatchBytes) break;
     const std::uint64_t number = contact.accepted + 1 + batch.messages.size();
-    const Content content = content_of(item, parts_.registration.stream(), number);
+    const Content content = content_of(item, lane.identity, parts_.registration.stream(), number);
     auto sealed = seal(content, 0, contact, lane.devices, lane.sealed, lane.fetch, turn);
     if (!sealed) return false;
     batch.messages.push_back(std::move(*sealed));
@@ -159,7 +166,7 @@ bool Courier::load_repeats(ContactRow& contact, Lane& lane, proto::Submit& batch
     octets += cost_of(sent.item, lane.devices.size());
     const bool full = batch.messages.size() >= lane.batch || octets > limits::kMaxBatchBytes;
     if (!batch.messages.empty() && full) break;
-    const Content content = content_of(sent.item, sent.stream, sent.number);
+    const Content content = content_of(sent.item, lane.identity, sent.stream, sent.number);
     auto sealed = seal(content, sent.repeats, contact, lane.devices, lane.sealed, lane.fetch, turn);
     if (!sealed) return false;
     batch.messages.push_back(std::move(*sealed));
@@ -179,12 +186,14 @@ void Courier::request_retries(UserId user, Lane& lane, Turn& turn) {
   }
   if (lane.devices.empty()) lane.devices = {{parts_.healing.requests(user).front().device, 0}};
   proto::Submit batch{.to = user};
+  const UserId own = parts_.registration.profile().user;
   for (const RetryRequest& request : parts_.healing.requests(user)) {
     if (batch.messages.size() == lane.batch) break;
     proto::Outgoing& outgoing = batch.messages.emplace_back();
+    const MessageId id = id_of_request(request.about, own);
     for (const proto::DeviceState& to : lane.devices) {
       proto::Parcel& parcel = outgoing.parcels.emplace_back();
-      parcel = {.id = envelope_id(MessageId{request.about.octets}, to, 0),
+      parcel = {.id = envelope_id(id, to, 0),
                 .device = to.device,
                 .registration_id = to.registration_id,
                 .type = proto::CiphertextType::kPlain,
@@ -214,9 +223,12 @@ void Courier::hide(proto::Parcel& parcel, const ContactRow& to, Turn& turn) {
   parcel.type = proto::CiphertextType::kSealed;
 }
 
-Content Courier::content_of(const Item& item, std::uint32_t stream, std::uint64_t number) const {
+// What is not meant for this identity is left out: the number is used up all the same.
+Content Courier::content_of(const Item& item, ByteView identity, std::uint32_t stream,
+                            std::uint64_t number) const {
+  const bool meant = item.for_identity.empty() || same(item.for_identity, identity);
   // Who was only told that a message arrived is still a stranger.
-  Bytes key = item.receipt ? Bytes{} : parts_.sealing.profile_key();
+  Bytes key = item.receipt || !meant ? Bytes{} : parts_.sealing.profile_key();
   return {.id = item.id,
           .composed = item.composed,
           .sender_phone = parts_.registration.profile().phone,
@@ -226,7 +238,8 @@ Content Courier::content_of(const Item& item, std::uint32_t stream, std::uint64_
           .text = item.text,
           .receipt = item.receipt,
           .act = item.act,
-          .group_key = item.group_key,
+          .group_key = meant ? item.group_key : std::nullopt,
+          .repeat = meant ? item.repeat : std::nullopt,
           .profile_key = std::move(key)};
 }
 
@@ -269,9 +282,7 @@ bool Courier::carries_key(UserId user, GroupId group) const {
   if (lane != lanes_.end() && lane->second.postponed) return false;
   const ContactRow* contact = parts_.contacts.find(user);
   if (contact && Contacts::held(*contact)) return false;
-  return std::ranges::any_of(parts_.outbox.queue(user), [&](const Item& item) {
-    return item.group_key && item.group_key->group == group;
-  });
+  return parts_.outbox.carries_key(user, group);
 }
 
 void Courier::hint(const Content& content, ContactRow& contact, Turn& turn) {

@@ -97,7 +97,8 @@ class Courier {
   void on_stranger(UserId user, Turn& turn);
   void fetch(UserId user, Lane& lane, Turn& turn);
   bool start_session(ContactRow& contact, const proto::Bundle& bundle, Turn& turn);
-  Content content_of(const Item& item, std::uint32_t stream, std::uint64_t number) const;
+  Content content_of(const Item& item, ByteView identity, std::uint32_t stream,
+                     std::uint64_t number) const;
   Result<proto::Outgoing> seal(const Content& content, std::uint32_t repeat,
                                const ContactRow& contact,
                                std::span<const proto::DeviceState> devices, bool sealed,

@@ -117,9 +117,17 @@ class Engine {
   // Event::GroupChangeDone, once; every change of a group is an Event::GroupChanged.
   Result<void> change_group(GroupId group, GroupAct act, std::string_view phone, Env& env,
                             Effects& out);
-  Result<void> rename_group(GroupId group, std::string_view name, Env& env, Effects& out);
-  // Only admins send from then on, or everybody again.
-  Result<void> set_announcements(GroupId group, bool only_admins, Env& env, Effects& out);
+  // The following ask likewise. Name, description and picture are sealed for the members.
+  Result<void> edit_group(GroupId group, GroupEdit edit, Env& env, Effects& out);
+  Result<void> set_group_rules(GroupId group, GroupRules rules, Env& env, Effects& out);
+  // Makes a link by which people join, instead of the one that there is; GroupView has its text.
+  Result<void> make_group_link(GroupId group, LinkTerms terms, Env& env, Effects& out);
+  Result<void> revoke_group_link(GroupId group, Env& env, Effects& out);
+  // Lets in somebody of GroupView::pending, or does not.
+  Result<void> answer_pending(GroupId group, UserId user, bool let_in, Env& env, Effects& out);
+  // Comes into a group by a link. Once GroupChangeDone is told, this account is in it, or waits
+  // for an admin (GroupView::waits). kInvalid: no such link. kConflict: in it already.
+  Result<GroupId> join_group(std::string_view link, Env& env, Effects& out);
   std::vector<GroupView> groups() const;
 
   // ---- reading, and who is known

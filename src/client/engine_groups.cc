@@ -36,21 +36,48 @@ Result<void> Engine::change_group(GroupId group, GroupAct act, std::string_view 
   return done;
 }
 
-Result<void> Engine::rename_group(GroupId group, std::string_view name, Env& env, Effects& out) {
+Result<void> Engine::edit_group(GroupId group, GroupEdit edit, Env& env, Effects& out) {
   Turn turn = state_->begin(env);
-  const auto done = state_->groups.rename(group, name, turn);
+  const auto done = state_->groups.edit(group, std::move(edit), turn);
   state_->finish(turn, out);
   return done;
 }
 
-Result<void> Engine::set_announcements(GroupId group, bool only_admins, Env& env, Effects& out) {
+Result<void> Engine::set_group_rules(GroupId group, GroupRules rules, Env& env, Effects& out) {
   Turn turn = state_->begin(env);
-  const Intent intent{.change = {.kind = proto::GroupChange::Kind::kSettings,
-                                 .settings = {.announcements = only_admins}},
-                      .phone = {}};
-  const auto done = state_->groups.change(group, intent, turn);
+  const auto done = state_->groups.set_rules(group, rules, turn);
   state_->finish(turn, out);
   return done;
+}
+
+Result<void> Engine::make_group_link(GroupId group, LinkTerms terms, Env& env, Effects& out) {
+  Turn turn = state_->begin(env);
+  const auto done = state_->groups.make_link(group, terms, turn);
+  state_->finish(turn, out);
+  return done;
+}
+
+Result<void> Engine::revoke_group_link(GroupId group, Env& env, Effects& out) {
+  Turn turn = state_->begin(env);
+  const auto done = state_->groups.revoke_link(group, turn);
+  state_->finish(turn, out);
+  return done;
+}
+
+Result<void> Engine::answer_pending(GroupId group, UserId user, bool let_in, Env& env,
+                                    Effects& out) {
+  Turn turn = state_->begin(env);
+  const auto done = state_->groups.answer(group, user, let_in, turn);
+  state_->finish(turn, out);
+  return done;
+}
+
+Result<GroupId> Engine::join_group(std::string_view link, Env& env, Effects& out) {
+  if (!registered()) return fail(Code::kUnauthenticated, "register this device first");
+  Turn turn = state_->begin(env);
+  const auto id = state_->groups.join(link, turn);
+  state_->finish(turn, out);
+  return id;
 }
 
 std::vector<GroupView> Engine::groups() const { return state_->groups.list(); }

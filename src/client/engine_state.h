@@ -33,7 +33,7 @@ struct Engine::State {
   Courier courier{{registration, keyring, contacts, sessions, outbox, sent, healing, connection,
                    nameless, sealing}};
   Groups groups{{registration, keyring, contacts, outbox, courier, lookups, connection, recent,
-                 receipts, journal, ledger}};
+                 receipts, journal, sent, ledger}};
   Inbox inbox{{registration, keyring, contacts, sessions, chats, journal, settings, outbox, lookups,
                connection, healing, recent, groups, ledger, counters, sealing}};
   bool uploading = false;  // prekeys are on their way to the server

@@ -2,13 +2,27 @@
 //
 //   'G' group GroupRow · 'S' group proto::GroupState · 'T' group who was told the own chain
 //   'C' group order a change that waits · 'Q' group order an Item that waits
-//   'K' group user device KeyRow · 'H' group order an envelope that waits for the state
+//   'K' group user device KeyRow · 'H' group order HeldRow · 'R' group order GroupSent
 #pragma once
 
 #include "client/delivery_window.h"
 #include "client/types.h"
 #include "proto/group_state.h"
 #include "proto/messages.h"
+
+namespace godwit::limits {
+
+inline constexpr std::size_t kGroupSentItems = 1024;  // said to groups, kept for members who ask
+inline constexpr std::size_t kGroupSentBytes = 8 * 1024 * 1024;
+inline constexpr std::size_t kGroupHeld = 512;  // that come before what is to be known of the group
+inline constexpr Duration kChainRenewal = minutes(10);  // of a group's chain, at others' word
+inline constexpr Duration kGroupDoubt = minutes(1);  // between two looks for changes missed
+inline constexpr std::size_t kGroupName = 100;
+inline constexpr std::size_t kGroupDescription = 2048;
+inline constexpr std::size_t kGroupPicture = 12 * 1024;  // what the info leaves for it
+inline constexpr Duration kJoinPoll = seconds(30);  // while an admin has yet to let one in
+
+}  // namespace godwit::limits
 
 namespace godwit::client {
 
@@ -18,9 +32,11 @@ inline constexpr std::size_t kMaxDistribution = 256;
 struct GroupInfo {
   std::string name;
   std::string description;
+  Bytes picture;
   static void fields(auto& m, auto& field) {
     field(1, m.name, 256);
     field(2, m.description, 4096);
+    field(3, m.picture, limits::kGroupPicture);
   }
 };
 
@@ -47,12 +63,20 @@ struct GroupRow {
   std::uint64_t accepted = 0;  // contents that the server has taken
   std::uint64_t vouched_version = 0;  // while there is no state: what a member said
   proto::GroupDigest vouched{};
+  ByteArray<32> link_secret{};  // of the last link that this device made
+  ByteArray<32> join_secret{};  // of the link by which this account comes in
+  bool waits = false;  // it has come in by a link, and the group is not known yet
+  std::uint64_t in_order = 0;  // the last version whose change came in the order of the messages
   static void fields(auto& m, auto& field) {
     field(1, m.info_key);
     field(2, m.own_key, 4096);
     field(3, m.accepted);
     field(4, m.vouched_version);
     field(5, m.vouched);
+    field(6, m.in_order);
+    field(7, m.link_secret);
+    field(8, m.join_secret);
+    field(9, m.waits);
   }
 };
 

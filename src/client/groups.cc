@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "crypto/aead.h"
+#include "client/group_link.h"
 #include "crypto/hash.h"
 
 namespace godwit::client {
@@ -15,9 +15,13 @@ proto::IdentityKey identity_of(const Bytes& wire) {
   return to_array<33>(wire).value_or(proto::IdentityKey{});
 }
 
-EnvelopeId envelope_of(GroupId group, MessageId id) {
-  const auto digest = crypto::sha256({view_of("godwit group envelope"), group.view(), id.view()});
-  return EnvelopeId{*to_array<16>(ByteView(digest).first(16))};
+GroupSaid said_by(const Item& item, GroupId group, std::uint64_t version) {
+  return {.group = group,
+          .version = version,
+          .id = item.id,
+          .composed = item.composed,
+          .text = item.text,
+          .act = item.act};
 }
 
 }  // namespace
@@ -47,7 +51,7 @@ GroupId Groups::create(std::string_view name, Turn& turn) {
   const auto own = parts_.keyring.identity().public_key().wire();
   const proto::GroupChange first{.kind = Kind::kAdd, .user = self(), .identity = own};
   (void)change(id, {.change = first, .phone = {}}, turn);
-  (void)rename(id, name, turn);
+  (void)edit(id, {.name = std::string(name), .description = {}, .picture = {}}, turn);
   return id;
 }
 
@@ -56,22 +60,14 @@ Result<void> Groups::change(GroupId id, Intent intent, Turn& turn) {
   if (found == groups_.end()) return fail(Code::kNotFound, "there is no such group here");
   if (!intent.phone.empty() && !parts_.contacts.find(intent.phone))
     parts_.lookups.want(intent.phone);
+  if (found->second.row.waits && intent.change.kind == Kind::kLeave) {
+    forget(id, {}, turn);
+    return {};
+  }
   const std::uint64_t order = take_order(turn);
   turn.put(Space::kChat, row_key('C', id, order), encode(intent));
   found->second.changes[order] = std::move(intent);
   return {};
-}
-
-Result<void> Groups::rename(GroupId id, std::string_view name, Turn& turn) {
-  const auto found = groups_.find(id);
-  if (found == groups_.end()) return fail(Code::kNotFound, "there is no such group here");
-  if (name.empty() || name.size() > 100 || !is_utf8(view_of(name))) {
-    return fail(Code::kInvalid, "a group's name has 1 to 100 bytes of UTF-8");
-  }
-  GroupInfo info = found->second.info;
-  info.name = name;
-  const Bytes sealed = seal_info(found->second, info, turn);
-  return change(id, {.change = {.kind = Kind::kInfo, .info = sealed}, .phone = {}}, turn);
 }
 
 // The group, when this account may send to it.
@@ -163,19 +159,36 @@ Rights Groups::rights(GroupId id, UserId user) const {
 GroupView Groups::view(GroupId id, const Group& group) const {
   GroupView out{.id = id,
                 .name = group.info.name,
+                .description = group.info.description,
+                .picture = group.info.picture,
                 .version = group.state.version,
                 .announcements = group.state.settings.announcements,
-                .member = in(group)};
+                .all_edit = group.state.settings.all_edit,
+                .all_add = group.state.settings.all_add,
+                .member = in(group),
+                .waits = group.row.waits};
   out.digest = proto::digest(group.state);
-  for (const proto::GroupMember& member : group.state.members) {
+  const auto seen = [&](const proto::GroupMember& member) -> GroupView::Member {
     const ContactRow* contact = parts_.contacts.find(member.user);
     const bool own = member.user == self();
-    out.members.push_back({member.user,
-                           own       ? parts_.registration.profile().phone
-                           : contact ? contact->contact.phone
-                                     : std::string(),
-                           member.role == proto::Role::kAdmin});
-  }
+    const std::string phone = own       ? parts_.registration.profile().phone
+                              : contact ? contact->contact.phone
+                                        : std::string();
+    return {member.user, phone, member.role == proto::Role::kAdmin};
+  };
+  std::ranges::transform(group.state.members, std::back_inserter(out.members), seen);
+  std::ranges::transform(group.state.pending, std::back_inserter(out.pending), seen);
+  const proto::GroupLink& link = group.state.link;
+  if (link.key == proto::IdentityKey{}) return out;
+  const bool own =
+      group.row.link_secret != ByteArray<32>{} && link_key(group.row.link_secret) == link.key;
+  out.link = {.text = own ? write_link({id, group.row.link_secret, group.row.info_key,
+                                        group.state.version, out.digest})
+                          : std::string(),
+              .expires = link.expires,
+              .uses = link.uses,
+              .used = link.used,
+              .approval = link.approval};
   return out;
 }
 
@@ -183,28 +196,6 @@ std::vector<GroupView> Groups::list() const {
   std::vector<GroupView> out;
   for (const auto& [id, group] : groups_) out.push_back(view(id, group));
   return out;
-}
-
-// ---- name and picture
-
-Bytes Groups::seal_info(const Group& group, const GroupInfo& info, Turn& turn) const {
-  const auto nonce = turn.env.entropy.draw<crypto::kGcmNonce>();
-  Bytes out = to_bytes(nonce);
-  crypto::aes_gcm_seal(group.row.info_key, nonce, {}, encode(info), out);
-  return out;
-}
-
-void Groups::open_info(Group& group) const {
-  const ByteView sealed = group.state.info;
-  if (sealed.size() < crypto::kGcmNonce) return;
-  Bytes opened;
-  if (!crypto::aes_gcm_open(group.row.info_key, sealed.first<crypto::kGcmNonce>(), {},
-                            sealed.subspan(crypto::kGcmNonce), opened)) {
-    return;
-  }
-  if (auto info = decode<GroupInfo>(opened); info && is_utf8(view_of(info->name))) {
-    group.info = std::move(*info);
-  }
 }
 
 // ---- what is sent
@@ -306,13 +297,15 @@ GroupKey Groups::key_of(GroupId id, const Group& group) const {
   return key;
 }
 
-void Groups::invite(GroupId id, Group& group, UserId user, Turn& turn) {
+// The state says whose device it is to be: the server's word alone puts nobody in a member's place.
+void Groups::invite(GroupId id, Group& group, const proto::GroupMember& member, Turn& turn) {
+  const UserId user = member.user;
   const bool stranger = !parts_.contacts.knows(user);
   ContactRow* contact = parts_.contacts.add(user, turn);
   if (!contact) return;
   // Their number is asked for when they say it: few groups may use up a day's look-ups.
   if (stranger) contact->unconfirmed = group.state.members.size() <= limits::kGroupIntroductions;
-  parts_.outbox.add_group_key(user, key_of(id, group), turn);
+  parts_.outbox.add_group_key(user, key_of(id, group), to_bytes(member.identity), turn);
   parts_.courier.wake(user);
   if (group.own.can_encrypt()) group.told.insert(user);
 }
@@ -329,7 +322,7 @@ bool Groups::tell_chain(GroupId id, Group& group, Turn& turn) {
   for (const proto::GroupMember& member : group.state.members) {
     if (member.user == self()) continue;
     if (!group.told.contains(member.user)) {
-      invite(id, group, member.user, turn);
+      invite(id, group, member, turn);
       changed = true;
     }
     all = all && !parts_.courier.carries_key(member.user, id);
@@ -359,7 +352,7 @@ void Groups::submit(GroupId id, Group& group, Turn& turn) {
       group.own = {};
       break;
     }
-    batch.messages.push_back({envelope_of(id, item.id), std::move(*sealed)});
+    batch.messages.push_back({group_envelope_id(id, item.id), std::move(*sealed)});
   }
   group.row.own_key = std::move(group.own.serialize()).release();
   store(id, group, turn);
@@ -371,6 +364,7 @@ void Groups::submit(GroupId id, Group& group, Turn& turn) {
     parts_.receipts.await_group(item->second, id, audience, turn);
   }
   group.submitted = batch.messages.size();
+  group.submitted_version = group.state.version;
   group.asked = true;
   parts_.connection.ask({.kind = proto::Kind::kSubmitGroup, .group = id}, encode(batch), turn);
 }
@@ -380,6 +374,9 @@ void Groups::on_accepted(const Request& request, Turn& turn) {
   if (found == groups_.end()) return;
   auto& [id, group] = *found;
   group.asked = false;
+  if (request.kind == proto::Kind::kChangeGroup && joins(group)) {
+    return on_joined(id, group, turn);
+  }
   if (request.kind == proto::Kind::kChangeGroup && group.proposed) {
     proto::GroupState next = std::move(*group.proposed);
     group.proposed.reset();
@@ -395,10 +392,54 @@ void Groups::on_accepted(const Request& request, Turn& turn) {
         parts_.journal.start_lifetime(id, order, item.id, extras.lifetime, turn);
       }
     }
+    parts_.sent.groups.add(order, said_by(item, id, group.submitted_version), turn);
     turn.erase(Space::kChat, row_key('Q', id, order));
     group.items.erase(group.items.begin());
     ++group.row.accepted;
   }
+  store(id, group, turn);
+}
+
+// What went out in this envelope: accepted, or perhaps.
+std::optional<GroupSaid> Groups::said_in(EnvelopeId envelope) const {
+  if (const GroupSaid* said = parts_.sent.groups.find(envelope); said) return *said;
+  for (const auto& [id, group] : groups_) {
+    for (const auto& [order, item] : group.items) {
+      if (group_envelope_id(id, item.id) == envelope) {
+        return said_by(item, id, group.state.version);
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+// Who joined later is told nothing, nor is who is gone: anybody can ask in their name, and they,
+// too.
+void Groups::on_request(UserId user, const e2e::DecryptionError& error, Turn& turn) {
+  const auto said = said_in(error.envelope.value_or(EnvelopeId{}));
+  if (!said) return forget_told(user, turn);
+  const auto found = groups_.find(said->group);
+  if (found == groups_.end() || !in(found->second)) return;
+  auto& [id, group] = *found;
+  const proto::GroupMember* member = group.state.member(user);
+  if (!member || member->since > said->version) return;
+  if (error.reused) renew_chain(id, group, turn);
+  if (!parts_.outbox.carries_key(user, id)) invite(id, group, *member, turn);
+  store_told(id, group, turn);
+  parts_.outbox.add_repeat(user, *said, to_bytes(member->identity), turn);
+}
+
+// This device has lost how far its chain went.
+void Groups::renew_chain(GroupId id, Group& group, Turn& turn) {
+  if (!group.own.can_encrypt()) return;
+  if (group.renewed != Instant{} && turn.env.now < group.renewed + limits::kChainRenewal &&
+      group.renewed <= turn.env.now) {
+    return;
+  }
+  group.renewed = turn.env.now;
+  group.own = {};
+  group.row.own_key.clear();
+  group.told.clear();
   store(id, group, turn);
 }
 
@@ -424,7 +465,16 @@ void Groups::on_refused(const Request& request, const proto::ErrorBody& error, T
                          error.code == Code::kRateLimited;
   if (transient) {
     group.not_before = turn.env.now + std::max(clamped(error.retry_after), seconds(1));
+  } else if (joins(group)) {
+    if (error.code == Code::kConflict) return;  // somebody was quicker
+    if (error.code == Code::kInvalid) {  // taken already: the answer was lost
+      on_joined(id, group, turn);
+      return settle_join(id, group, turn);
+    }
+    const bool closed = request.kind == proto::Kind::kFetchGroup;
+    return forget(id, closed ? "the link is not valid any more" : error.text.substr(0, 200), turn);
   } else if (request.kind == proto::Kind::kFetchGroup) {
+    if (group.row.waits) return settle_join(id, group, turn);
     group.stale = false;  // not a member any more, or not yet
     group.not_before = turn.env.now + limits::kBackoffMax;
   } else if (error.code == Code::kConflict) {

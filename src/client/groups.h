@@ -34,6 +34,7 @@ class Groups {
     RecentContents& recent;
     Receipts& receipts;
     Journal& journal;
+    SentLog& sent;
     Ledger& ledger;
   };
   explicit Groups(Parts parts) : parts_(parts) {}
@@ -43,7 +44,14 @@ class Groups {
   GroupId create(std::string_view name, Turn& turn);
   // kNotFound: no such group here. The change is made as soon as the server can be asked.
   Result<void> change(GroupId group, Intent intent, Turn& turn);
-  Result<void> rename(GroupId group, std::string_view name, Turn& turn);
+  Result<void> edit(GroupId group, GroupEdit edit, Turn& turn);
+  Result<void> set_rules(GroupId group, GroupRules rules, Turn& turn);
+  // A new link instead of the old, or none.
+  Result<void> make_link(GroupId group, const LinkTerms& terms, Turn& turn);
+  Result<void> revoke_link(GroupId group, Turn& turn);
+  // Lets in, or declines, who waits.
+  Result<void> answer(GroupId group, UserId user, bool let_in, Turn& turn);
+  Result<GroupId> join(std::string_view link, Turn& turn);
   Result<MessageId> send(GroupId group, Text text, Turn& turn);
   Result<void> act(GroupId group, const Act& act, Turn& turn);
   bool knows(GroupId group) const { return groups_.contains(group); }
@@ -58,13 +66,16 @@ class Groups {
 
   void on_key(UserId from, DeviceId device, const GroupKey& key, Turn& turn);
   void on_change(const proto::Envelope& envelope, Turn& turn);
-  // The content of a message; nothing: it waits, was seen before or (not `readable`) its sender has
-  // to be asked.
-  std::optional<Content> open(const proto::Envelope& envelope, bool& readable, Turn& turn);
-  // Envelopes that waited for their group's state, which is known now.
-  std::vector<proto::Envelope> take_released(Turn& turn);
-  // `user` could not read something: whatever they lack is told again with the next message.
-  void forget_told(UserId user, Turn& turn);
+  // The content of a message. Nothing: it waits, was seen before, or (`failure`) has to be asked
+  // for.
+  enum class Failure : std::uint8_t { kNone, kUnreadable, kReused };
+  std::optional<Content> open(const HeldRow& message, Failure& failure, Turn& turn);
+  // What waited for their group's state, which is known now.
+  std::vector<HeldRow> take_released(Turn& turn);
+  // This device missed something: it may have missed changes of its groups, too.
+  void doubt(Turn& turn);
+  // `user` could not read something: is told again what they lack, if it is theirs to know.
+  void on_request(UserId user, const e2e::DecryptionError& error, Turn& turn);
 
   void on_history(GroupId group, const proto::GroupHistory& history, Turn& turn);
   void on_accepted(const Request& request, Turn& turn);
@@ -97,13 +108,16 @@ class Groups {
     std::set<UserId> told;
     std::map<std::uint64_t, Intent> changes;
     std::map<std::uint64_t, Item> items;  // that wait, by order
-    std::map<std::uint64_t, proto::Envelope> held;
+    std::map<std::uint64_t, HeldRow> held;
     std::map<KeyId, KeyRow> keys;
     bool stale = false;  // the server has a newer version
     bool asked = false;  // a request is under way
     Instant not_before;
     std::optional<proto::GroupState> proposed;  // by the change under way
     std::size_t submitted = 0;  // items under way
+    std::uint64_t submitted_version = 0;  // that they were encrypted for
+    Instant renewed;  // the own chain, because somebody asked
+    bool joined = false;  // by a link; not told yet
   };
 
   UserId self() const { return parts_.registration.profile().user; }
@@ -119,10 +133,21 @@ class Groups {
   void drop_change(GroupId id, Group& group, std::string failure, Turn& turn);
   void submit(GroupId id, Group& group, Turn& turn);
   bool tell_chain(GroupId id, Group& group, Turn& turn);
-  void invite(GroupId id, Group& group, UserId user, Turn& turn);
+  void invite(GroupId id, Group& group, const proto::GroupMember& member, Turn& turn);
   GroupKey key_of(GroupId id, const Group& group) const;
   void adopt(GroupId id, Group& group, proto::GroupState next, UserId actor, Turn& turn);
   void refuse(GroupId id, std::string text, Turn& turn);
+  bool hold(GroupId id, Group& group, HeldRow message, Turn& turn);
+  bool is_news(UserId from, const Content& content, KeyRow* row);
+  std::optional<Content> open_repeat(const HeldRow& message, Turn& turn);
+  std::optional<GroupSaid> said_in(EnvelopeId envelope) const;
+  bool joins(const Group& group) const;
+  void propose_join(GroupId id, Group& group, const proto::GroupHistory& head, Turn& turn);
+  void on_joined(GroupId id, Group& group, Turn& turn);
+  void settle_join(GroupId id, Group& group, Turn& turn);
+  void forget(GroupId id, std::string failure, Turn& turn);
+  void renew_chain(GroupId id, Group& group, Turn& turn);
+  void forget_told(UserId user, Turn& turn);
   void fail_items(GroupId id, Group& group, std::size_t count, std::string failure, Turn& turn);
   Bytes seal_info(const Group& group, const GroupInfo& info, Turn& turn) const;
   void open_info(Group& group) const;
@@ -132,7 +157,8 @@ class Groups {
 
   Parts parts_;
   std::map<GroupId, Group> groups_;
-  std::set<GroupId> released_;  // have a state since now
+  std::set<GroupId> released_;  // more is known of them since now
+  Instant doubted_;  // the last time that changes were looked for
 };
 
 }  // namespace godwit::client

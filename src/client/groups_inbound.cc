@@ -9,8 +9,6 @@ namespace {
 
 using ports::Space;
 
-constexpr std::size_t kHeld = 512;  // envelopes that wait for a group's state
-
 Bytes chain_key(GroupId group, UserId user, DeviceId device) {
   Bytes key = row_key('K', group);
   append(key, user.view());
@@ -25,6 +23,14 @@ Result<Item> whole_item(ByteView octets, std::uint64_t order) {
   }
   if (item) item->order = order;
   return item;
+}
+
+Result<HeldRow> whole_held(ByteView octets) {
+  auto held = decode<HeldRow>(octets);
+  if (held && held->said && !well_formed(*held->said)) {
+    return fail(Code::kCorrupt, "what waits for a group is not whole");
+  }
+  return held;
 }
 
 // Whose contents are remembered: those of one member in one group.
@@ -85,8 +91,12 @@ void Groups::on_change(const proto::Envelope& envelope, Turn& turn) {
   if (transition->version <= group.state.version) {
     const bool repeated = transition->version < group.state.version ||
                           proto::cause_of(change->body) == group.state.cause;
-    if (!repeated) refuse(id, "the server replaced a change of the group by another one", turn);
-    return;
+    if (!repeated) {
+      return refuse(id, "the server replaced a change of the group by another one", turn);
+    }
+    if (transition->version <= group.row.in_order) return;
+    group.row.in_order = transition->version;
+    return store(id, group, turn);
   }
   if (transition->version > group.state.version + 1) {
     group.stale = true;
@@ -96,6 +106,8 @@ void Groups::on_change(const proto::Envelope& envelope, Turn& turn) {
   if (!next) {
     return refuse(id, "a change of the group was refused: " + std::string(next.error().text), turn);
   }
+  group.row.in_order = next->version;
+  store(id, group, turn);
   adopt(id, group, std::move(*next), transition->actor, turn);
 }
 
@@ -121,6 +133,10 @@ void Groups::on_history(GroupId id, const proto::GroupHistory& history, Turn& tu
     group.vouched = proto::digest(next) == group.row.vouched;
     return group.vouched;
   };
+  if (next.version == 0 && history.base.empty()) {
+    if (joins(group)) return propose_join(id, group, history, turn);
+    if (group.row.waits) return settle_join(id, group, turn);
+  }
   if (next.version == 0) {
     auto base = decode<proto::GroupState>(history.base);
     if (!base || base->group != id)
@@ -132,6 +148,9 @@ void Groups::on_history(GroupId id, const proto::GroupHistory& history, Turn& tu
   }
   for (const Bytes& octets : history.transitions) {
     const auto change = decode<proto::SignedTransition>(octets);
+    const auto transition = change ? decode<proto::Transition>(change->body) : fail(change.error());
+    // A change that came with the messages was quicker than this answer.
+    if (transition && transition->version <= next.version) continue;
     auto after = change ? proto::advance(next, *change) : fail(change.error());
     if (!after) {
       return give_up("a change of the group was refused: " + std::string(after.error().text));
@@ -164,66 +183,123 @@ void Groups::adopt(GroupId id, Group& group, proto::GroupState next, UserId acto
     store(id, group, turn);
   }
   open_info(group);
+  settle_join(id, group, turn);
   if (actor == self() && in(group)) {
     for (const proto::GroupMember& member : group.state.members) {
       const proto::GroupMember* known = before.member(member.user);
       if (member.user == self() || (known && known->identity == member.identity)) continue;
-      invite(id, group, member.user, turn);
+      invite(id, group, member, turn);
     }
     if (group.own.can_encrypt()) store_told(id, group, turn);
   }
-  if (before.version == 0) released_.insert(id);
+  if (!group.held.empty()) released_.insert(id);
   const GroupView seen = view(id, group);
   turn.notify(GroupChanged{seen, actor});
 }
 
 // ---- messages
 
-std::optional<Content> Groups::open(const proto::Envelope& envelope, bool& readable, Turn& turn) {
+// False: too much waits already.
+bool Groups::hold(GroupId id, Group& group, HeldRow message, Turn& turn) {
+  if (group.held.size() >= limits::kGroupHeld) return false;
+  const std::uint64_t order = take_order(turn);
+  turn.put(Space::kChat, row_key('H', id, order), encode(message));
+  group.held[order] = std::move(message);
+  return true;
+}
+
+// Was it not shown before? `row`: the chain that it came by, which counts it.
+bool Groups::is_news(UserId from, const Content& content, KeyRow* row) {
+  const UserId speaker = voice(content.group, from);
+  const bool counted = !row || row->window.accept(content.stream, content.number) ==
+                                   DeliveryWindow::Seen::kDuplicate;
+  if (counted && parts_.recent.contains(speaker, content.id)) return false;
+  parts_.recent.add(speaker, content.id);
+  return true;
+}
+
+std::optional<Content> Groups::open(const HeldRow& message, Failure& failure, Turn& turn) {
+  if (message.said) return open_repeat(message, turn);
+  const proto::Envelope& envelope = message.envelope;
   const auto names = e2e::SenderKey::distribution_of(envelope.ciphertext);
   if (!names) return std::nullopt;
-  const GroupId id{*names};
-  Group& group = groups_[id];
-  if (group.state.version == 0) {  // the invitation comes later than what others say already
-    if (group.held.size() >= kHeld) return std::nullopt;
-    const std::uint64_t order = take_order(turn);
-    turn.put(Space::kChat, row_key('H', id, order), encode(envelope));
-    group.held[order] = envelope;
+  const auto found = groups_.find(GroupId{*names});
+  // Whoever speaks to a group has told its members before how to read it.
+  failure = Failure::kUnreadable;
+  if (found == groups_.end()) return std::nullopt;
+  auto& [id, group] = *found;
+  const auto at = group.keys.find({envelope.from, envelope.from_device});
+  if (at == group.keys.end()) return std::nullopt;
+  if (group.state.version == 0) {
+    if (hold(id, group, message, turn)) failure = Failure::kNone;
     return std::nullopt;
   }
-  const auto at = group.keys.find({envelope.from, envelope.from_device});
-  auto chain = at == group.keys.end() ? Result<e2e::SenderKey>(fail(Code::kNotFound, ""))
-                                      : e2e::SenderKey::parse(at->second.key);
+  auto chain = e2e::SenderKey::parse(at->second.key);
   const auto opened = chain ? chain->decrypt(envelope.ciphertext) : fail(chain.error());
   if (!opened) {
-    readable = opened.error().code == Code::kDuplicate;
+    if (opened.error().code == Code::kDuplicate) failure = Failure::kReused;
     return std::nullopt;
   }
   auto content = open_content(*opened);
-  at->second.key = std::move(chain->serialize()).release();
-  bool good = content && content->group == id && !content->receipt;
-  // Only members speak; what somebody said before they left may come after they did.
+  bool good = content && content->group == id && !content->receipt && !content->repeat;
   const bool member = group.state.member(envelope.from) != nullptr;
-  good = good && (member || content->group_version < group.state.version);
-  const bool seen = good && (at->second.window.accept(content->stream, content->number) ==
-                                 DeliveryWindow::Seen::kDuplicate &&
-                             parts_.recent.contains(voice(id, envelope.from), content->id));
+  if (good && content->group_version > group.state.version) {
+    group.stale = true;
+    if (!member) {  // they joined later than what is known here
+      if (hold(id, group, message, turn)) failure = Failure::kNone;
+      return std::nullopt;
+    }
+  }
+  failure = Failure::kNone;
+  at->second.key = std::move(chain->serialize()).release();
+  // What somebody said before they left comes before their leaving, unless that was learned ahead.
+  good = good && (member || content->group_version >= group.row.in_order);
+  const bool news = good && is_news(envelope.from, *content, &at->second);
   turn.put(Space::kChat, chain_key(id, envelope.from, envelope.from_device), encode(at->second));
-  if (good && content->group_version > group.state.version) group.stale = true;
-  if (!good || seen) return std::nullopt;
-  parts_.recent.add(voice(id, envelope.from), content->id);
+  if (!news) return std::nullopt;
   return std::move(*content);
 }
 
-std::vector<proto::Envelope> Groups::take_released(Turn& turn) {
-  std::vector<proto::Envelope> out;
+// What a member says again, to this device alone.
+std::optional<Content> Groups::open_repeat(const HeldRow& message, Turn& turn) {
+  const GroupSaid& said = *message.said;
+  const UserId from = message.envelope.from;
+  const auto found = groups_.find(said.group);
+  if (found == groups_.end()) return std::nullopt;
+  auto& [id, group] = *found;
+  group.stale = group.stale || (in(group) && said.version > group.state.version);
+  if (!group.state.member(from)) {
+    if (said.version > group.state.version) (void)hold(id, group, message, turn);
+    return std::nullopt;
+  }
+  Content content{.id = said.id,
+                  .composed = said.composed,
+                  .group = said.group,
+                  .text = said.text,
+                  .act = said.act,
+                  .group_version = said.version};
+  if (!is_news(from, content, nullptr)) return std::nullopt;
+  return content;
+}
+
+std::vector<HeldRow> Groups::take_released(Turn& turn) {
+  std::vector<HeldRow> out;
   for (const GroupId id : std::exchange(released_, {})) {
-    for (auto& [order, envelope] : std::exchange(groups_[id].held, {})) {
+    for (auto& [order, message] : std::exchange(groups_[id].held, {})) {
       turn.erase(Space::kChat, row_key('H', id, order));
-      out.push_back(std::move(envelope));
+      out.push_back(std::move(message));
     }
   }
   return out;
+}
+
+void Groups::doubt(Turn& turn) {
+  if (doubted_ != Instant{} && doubted_ <= turn.env.now &&
+      turn.env.now < doubted_ + limits::kGroupDoubt) {
+    return;
+  }
+  doubted_ = turn.env.now;
+  for (auto& [id, group] : groups_) group.stale = group.stale || in(group);
 }
 
 void Groups::forget_told(UserId user, Turn& turn) {
@@ -272,8 +348,15 @@ Result<void> Groups::load(const ports::Row& row) {
       return ordered ? keep(whole_item(row.value, get_be64(rest)), group.items[get_be64(rest)])
                      : fail(kDamaged);
     case 'H':
-      return ordered ? keep(decode<proto::Envelope>(row.value), group.held[get_be64(rest)])
-                     : fail(kDamaged);
+      return ordered ? keep(whole_held(row.value), group.held[get_be64(rest)]) : fail(kDamaged);
+    case 'R': {
+      auto sent = decode<GroupSent>(row.value);
+      if (!sent || !ordered || sent->said.group != id || !well_formed(sent->said)) {
+        return fail(kDamaged);
+      }
+      parts_.sent.groups.load(get_be64(rest), std::move(*sent));
+      return {};
+    }
     case 'K':
       if (rest.size() != 17) return fail(kDamaged);
       return keep(decode<KeyRow>(row.value),
@@ -305,6 +388,7 @@ void Groups::store_all(ports::Batch& batch) const {
     for (const auto& [who, row] : group.keys)
       put(chain_key(id, who.first, who.second), encode(row));
   }
+  parts_.sent.groups.store_all(batch);
 }
 
 }  // namespace godwit::client

@@ -3,14 +3,13 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "e2e/resend.h"
 
 namespace godwit::client {
 namespace {
 
 using ports::Space;
 
-e2e::DecryptionError error_about(const proto::Envelope& envelope) {
+e2e::DecryptionError error_about(const proto::Envelope& envelope, bool reused) {
   const bool first = envelope.type == proto::CiphertextType::kPrekey;
   e2e::DecryptionError error =
       first ? e2e::DecryptionError::about_prekey(envelope.ciphertext, envelope.accepted,
@@ -18,6 +17,7 @@ e2e::DecryptionError error_about(const proto::Envelope& envelope) {
             : e2e::DecryptionError::about_whisper(envelope.ciphertext, envelope.accepted,
                                                   envelope.from_device);
   error.envelope = envelope.id;
+  error.reused = reused;
   return error;
 }
 
@@ -53,7 +53,7 @@ bool Healing::reset_session(SessionKey key, Turn& turn) {
 
 // ---- what this device could not read
 
-void Healing::on_unreadable(const proto::Envelope& envelope, Turn& turn) {
+void Healing::on_unreadable(const proto::Envelope& envelope, bool reused, Turn& turn) {
   const UserId user = envelope.from;
   // The sender and this device have fallen out of step: what is said next would not be read there
   // either. A message that starts a session says nothing about the present one.
@@ -72,7 +72,7 @@ void Healing::on_unreadable(const proto::Envelope& envelope, Turn& turn) {
   RetryRequest request{.order = order,
                        .device = envelope.from_device,
                        .about = envelope.id,
-                       .body = e2e::encode_plaintext(error_about(envelope))};
+                       .body = e2e::encode_plaintext(error_about(envelope, reused))};
   turn.put(Space::kOutbox, row_key('H', user, order), encode(request));
   requests_[user].push_back(std::move(request));
   ++queued_;
@@ -99,18 +99,20 @@ void Healing::on_requested(UserId user, std::size_t count, Turn& turn) {
 
 // ---- what others could not read
 
-void Healing::on_request(const proto::Envelope& envelope, Turn& turn) {
+std::optional<e2e::DecryptionError> Healing::on_request(const proto::Envelope& envelope,
+                                                        Turn& turn) {
   const auto error = e2e::parse_plaintext(envelope.ciphertext);
   if (!error) {
     ++parts_.counters.undecryptable;
-    return;
+    return std::nullopt;
   }
   const UserId user = envelope.from;
-  if (error->device != parts_.registration.profile().device) return;  // another one is meant
+  const DeviceId own = parts_.registration.profile().device;
+  if (error->device != own) return std::nullopt;  // another one is meant
   const ContactRow* contact = parts_.contacts.find(user);
-  if (!contact) return;
+  if (!contact) return std::nullopt;
   Budget* spent = budget(user, turn.env.now);
-  if (!spent || spent->answered >= limits::kRetryRequests) return;
+  if (!spent || spent->answered >= limits::kRetryRequests) return std::nullopt;
   ++spent->answered;
   parts_.sent.keep_only(user, contact->contact.identity_key, turn);
 
@@ -120,13 +122,14 @@ void Healing::on_request(const proto::Envelope& envelope, Turn& turn) {
   const bool present = session && error->ratchet_key && session->sends_with(*error->ratchet_key);
   // A message that was damaged on its way names no session, until it fails a second time.
   const bool again = order && parts_.sent.repeated(*order);
-  if ((present || again) && !reset_session(key, turn)) return;
+  if ((present || again) && !reset_session(key, turn)) return std::nullopt;
   // What fails again and again is left to on_alive(), which has more patience.
   if (order && parts_.sent.repeat(*order, SentLog::Why::kAsked, turn)) {
     ++parts_.counters.repeated;
     woken_.insert(user);
   }
   on_alive(user, turn);
+  return order ? std::nullopt : std::optional(*error);
 }
 
 void Healing::on_alive(UserId user, Turn& turn) {

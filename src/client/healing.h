@@ -22,6 +22,7 @@
 #include "client/registration.h"
 #include "client/sent_log.h"
 #include "client/sessions.h"
+#include "e2e/resend.h"
 
 namespace godwit::client {
 
@@ -38,7 +39,8 @@ class Healing {
 
   // ---- what this device could not read
 
-  void on_unreadable(const proto::Envelope& envelope, Turn& turn);
+  // `reused`: its key was used before, by a sender that was restored from a backup.
+  void on_unreadable(const proto::Envelope& envelope, bool reused, Turn& turn);
   // What `user` is to be asked for, oldest first.
   using Requests = std::deque<RetryRequest>;
   const Requests& requests(UserId user) const;
@@ -47,8 +49,9 @@ class Healing {
 
   // ---- what others could not read
 
-  // A request (CiphertextType::kPlain) came.
-  void on_request(const proto::Envelope& envelope, Turn& turn);
+  // A request (CiphertextType::kPlain) came. Given back when it is about nothing that was said to
+  // this person alone.
+  std::optional<e2e::DecryptionError> on_request(const proto::Envelope& envelope, Turn& turn);
   // Something of `user` was read: they are there, and should confirm what they got.
   void on_alive(UserId user, Turn& turn);
   // Repeats what is overdue.

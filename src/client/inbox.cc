@@ -113,39 +113,52 @@ void Inbox::tell_arrived(Arrived& arrived, Turn& turn) {
   }
 }
 
-void Inbox::on_released(std::vector<proto::Envelope> envelopes, Turn& turn) {
+void Inbox::on_released(std::vector<HeldRow> messages, Turn& turn) {
   Arrived arrived;
-  for (const proto::Envelope& envelope : envelopes) process_group(envelope, arrived, turn);
+  for (const HeldRow& message : messages) process_group(message, arrived, turn);
   tell_arrived(arrived, turn);
 }
 
-void Inbox::process_group(const proto::Envelope& envelope, Arrived& arrived, Turn& turn) {
-  bool readable = true;
-  auto content = parts_.groups.open(envelope, readable, turn);
-  ContactRow* contact = parts_.contacts.find(envelope.from);
-  if (!readable) {
+void Inbox::process_group(const HeldRow& message, Arrived& arrived, Turn& turn) {
+  const proto::Envelope& envelope = message.envelope;
+  Groups::Failure failure = Groups::Failure::kNone;
+  auto content = parts_.groups.open(message, failure, turn);
+  // A server may store an envelope twice.
+  const bool reused = failure == Groups::Failure::kReused;
+  if (reused && was_read(envelope.id)) {
+    ++parts_.counters.duplicates;
+  } else if (failure != Groups::Failure::kNone) {
     ++parts_.counters.undecryptable;
-    parts_.healing.on_unreadable(envelope, turn);
+    parts_.healing.on_unreadable(envelope, reused, turn);
+    parts_.groups.doubt(turn);
   }
-  if (content && contact) take(*contact, envelope, std::move(*content), false, arrived, turn);
+  ContactRow* contact = parts_.contacts.find(envelope.from);
+  if (!content || !contact) return;
+  note_read(envelope.id);
+  take(*contact, envelope, std::move(*content), message.said.has_value(), arrived, turn);
 }
 
 void Inbox::process(const proto::Envelope& envelope, Arrived& arrived, Turn& turn) {
   const UserId from = envelope.from;
   if (envelope.type == proto::CiphertextType::kPlain) {
-    parts_.groups.forget_told(from, turn);
-    return parts_.healing.on_request(envelope, turn);
+    const auto other = parts_.healing.on_request(envelope, turn);
+    if (!other) return;
+    parts_.groups.on_request(from, *other, turn);
+    answered_.insert(from);
+    return;
   }
   if (envelope.type == proto::CiphertextType::kGroupChange)
     return parts_.groups.on_change(envelope, turn);
   if (envelope.type == proto::CiphertextType::kSenderKey)
-    return process_group(envelope, arrived, turn);
+    return process_group({envelope, {}}, arrived, turn);
   bool readable = true;
   auto content = open(envelope, readable, turn);
-  if (!readable) parts_.healing.on_unreadable(envelope, turn);
+  if (!readable) {
+    parts_.healing.on_unreadable(envelope, false, turn);
+    parts_.groups.doubt(turn);
+  }
   if (!content) return;
-  read_.push_back(envelope.id);
-  if (read_.size() > limits::kDeliverWindow) read_.pop_front();
+  note_read(envelope.id);
   ContactRow* contact = parts_.contacts.find(from);
   CHECK(contact);
   turn.contacts.insert(from);
@@ -162,12 +175,21 @@ void Inbox::process(const proto::Envelope& envelope, Arrived& arrived, Turn& tur
     parts_.outbox.apply_receipt(*contact, envelope.from_device, *content->receipt, turn);
   } else if (parts_.recent.contains(from, content->id)) {
     ++parts_.counters.duplicates;
-    if (content->text || content->act) arrived.ids[from].push_back(content->id);
+    if (content->text || content->act || content->repeat) arrived.ids[from].push_back(content->id);
   } else {
     parts_.recent.add(from, content->id);
     take(*contact, envelope, std::move(*content), late, arrived, turn);
   }
   parts_.healing.on_alive(from, turn);
+}
+
+bool Inbox::was_read(EnvelopeId envelope) const {
+  return std::ranges::find(read_, envelope) != read_.end();
+}
+
+void Inbox::note_read(EnvelopeId envelope) {
+  read_.push_back(envelope);
+  if (read_.size() > limits::kDeliverWindow) read_.pop_front();
 }
 
 // Decrypts. Nothing: it cannot be read, or (waiting()) its sender has to be looked up first; then
@@ -202,8 +224,7 @@ std::optional<Content> Inbox::open(const proto::Envelope& envelope, bool& readab
   if (!opened) {
     // A server may store an envelope twice. But a key that was used for another one was used again
     // by a sender that was restored from a backup.
-    if (opened.error().code == Code::kDuplicate &&
-        std::ranges::find(read_, envelope.id) != read_.end()) {
+    if (opened.error().code == Code::kDuplicate && was_read(envelope.id)) {
       ++parts_.counters.duplicates;
       return std::nullopt;
     }
@@ -260,6 +281,15 @@ void Inbox::take(ContactRow& contact, const proto::Envelope& envelope, Content c
   const UserId from = envelope.from;
   if (content.group_key) {
     return parts_.groups.on_key(from, envelope.from_device, *content.group_key, turn);
+  }
+  if (content.repeat) {
+    arrived.ids[from].push_back(content.id);
+    const proto::Envelope said{.id = envelope.id,
+                               .from = from,
+                               .from_device = envelope.from_device,
+                               .type = proto::CiphertextType::kSenderKey,
+                               .accepted = envelope.accepted};
+    return process_group({said, std::move(*content.repeat)}, arrived, turn);
   }
   // About a group only this is said to one member alone, and to no stranger.
   const bool aside = content.act && content.act->kind == Act::Kind::kOpened &&

@@ -64,7 +64,7 @@ class Inbox {
   void on_sealing(Turn& turn);
 
   // What waited for a group's state is read, now that there is one.
-  void on_released(std::vector<proto::Envelope> envelopes, Turn& turn);
+  void on_released(std::vector<HeldRow> messages, Turn& turn);
 
   bool busy() const { return !parked_.empty(); }
   // Whose outbox grew while processing; emptied by the call.
@@ -93,7 +93,9 @@ class Inbox {
   bool waiting() const { return question_ && !question_->answered; }
   void process(const proto::Envelope& envelope, Arrived& arrived, Turn& turn);
   void tell_arrived(Arrived& arrived, Turn& turn);
-  void process_group(const proto::Envelope& envelope, Arrived& arrived, Turn& turn);
+  void process_group(const HeldRow& message, Arrived& arrived, Turn& turn);
+  bool was_read(EnvelopeId envelope) const;
+  void note_read(EnvelopeId envelope);
   std::optional<Content> open(const proto::Envelope& envelope, bool& readable, Turn& turn);
   ContactRow* introduce(UserId from, const Content& content, Turn& turn);
   void take(ContactRow& contact, const proto::Envelope& envelope, Content content, bool late,

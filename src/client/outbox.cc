@@ -74,14 +74,35 @@ void Outbox::add_receipt(UserId to, Status status, std::vector<MessageId> ids, T
   load(std::move(item));
 }
 
-void Outbox::add_group_key(UserId to, GroupKey key, Turn& turn) {
+void Outbox::add_group_key(UserId to, GroupKey key, Bytes identity, Turn& turn) {
   Item item{.order = take_order(turn),
             .id = MessageId::random(turn.env.entropy),
             .to = to,
             .composed = turn.env.now,
-            .group_key = std::move(key)};
+            .group_key = std::move(key),
+            .for_identity = std::move(identity)};
   turn.put(Space::kOutbox, key_of(item), encode(item));
   load(std::move(item));
+}
+
+void Outbox::add_repeat(UserId to, const GroupSaid& said, Bytes identity, Turn& turn) {
+  for (const Item& item : queue(to)) {
+    if (item.repeat && item.repeat->id == said.id) return;
+  }
+  Item item{.order = take_order(turn),
+            .id = MessageId::random(turn.env.entropy),
+            .to = to,
+            .composed = turn.env.now,
+            .repeat = said,
+            .for_identity = std::move(identity)};
+  turn.put(Space::kOutbox, key_of(item), encode(item));
+  load(std::move(item));
+}
+
+bool Outbox::carries_key(UserId user, GroupId group) const {
+  return std::ranges::any_of(queue(user), [&](const Item& item) {
+    return item.group_key && item.group_key->group == group;
+  });
 }
 
 // Items get new places at the end: what is queued before them may be under way, and counts on

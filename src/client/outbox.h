@@ -32,7 +32,12 @@ class Outbox {
   // Queues a receipt. Dropped when too many wait for this person already: receipts are a courtesy.
   void add_receipt(UserId to, Status status, std::vector<MessageId> ids, Turn& turn);
 
-  void add_group_key(UserId to, GroupKey key, Turn& turn);
+  // These two reach the device of this identity, or nobody.
+  void add_group_key(UserId to, GroupKey key, Bytes identity, Turn& turn);
+  // Tells one member again what they could not read of a group.
+  void add_repeat(UserId to, const GroupSaid& said, Bytes identity, Turn& turn);
+  // What this account says to `user` about the group is still on its way.
+  bool carries_key(UserId user, GroupId group) const;
 
   // The directory says whom `phone` belongs to: its items join that person's queue, at the end.
   void resolve(const std::string& phone, const ContactRow& contact, Turn& turn);

@@ -6,6 +6,7 @@ std::size_t Item::octets() const {
   if (receipt) return receipt->ids.size() * (sizeof(MessageId) + 4);
   if (act) return act->text.size() + 64;
   if (group_key) return 2 * kMaxDistribution;
+  if (repeat) return Item{.text = repeat->text, .act = repeat->act}.octets() + 96;
   // Nearly all texts carry nothing: then counting costs nothing.
   const Extras& e = text->extras;
   std::size_t more = 128 + 24 * e.mentions.size();

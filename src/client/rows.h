@@ -241,11 +241,16 @@ struct Item {
   std::optional<Receipt> receipt;
   std::optional<Act> act;
   std::optional<GroupKey> group_key;
+  std::optional<GroupSaid> repeat;
+  Bytes for_identity;  // the two above are for nobody else; empty: anybody
   Status seen{};  // a receipt overtook the server's answer
   GroupId group;  // whose chat it is about, said to one person; nil: the chat with them
   // Exactly one thing is said.
   bool whole() const {
-    return text.has_value() + receipt.has_value() + act.has_value() + group_key.has_value() == 1;
+    if (repeat && !well_formed(*repeat)) return false;
+    return text.has_value() + receipt.has_value() + act.has_value() + group_key.has_value() +
+               repeat.has_value() ==
+           1;
   }
   std::size_t octets() const;  // about, and not less than encoded
   static void fields(auto& m, auto& field) {
@@ -259,6 +264,8 @@ struct Item {
     field(8, m.act);
     field(9, m.group);
     field(40, m.group_key);
+    field(41, m.repeat);
+    field(42, m.for_identity, 33);
   }
   // Said by the device, not by its owner: nobody confirms it.
   bool is_notice() const { return receipt || group_key; }

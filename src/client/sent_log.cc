@@ -134,7 +134,7 @@ std::vector<std::uint64_t> SentLog::overdue(UserId user, Instant now) const {
   if (of_user == by_user_.end()) return out;
   for (const std::uint64_t order : of_user->second) {
     const Sent& sent = entries_.at(order);
-    if (sent.item.receipt || sent.due || sent.rounds >= limits::kRepeatRounds) continue;
+    if (sent.item.is_notice() || sent.due || sent.rounds >= limits::kRepeatRounds) continue;
     const Duration grace{
         std::min(limits::kReceiptGrace.ms << (2 * sent.rounds), limits::kLongestGrace.ms)};
     const bool clock_was_set_back = sent.accepted > now + limits::kReceiptGrace;

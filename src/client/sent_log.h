@@ -5,6 +5,8 @@
 // went to has confirmed it, so the log is usually empty. Receipts, which nobody confirms, leave
 // when a later message is confirmed.
 //
+// What was said to groups is in a part of its own.
+//
 // Invariants:
 //   * what is sent again is the same content under the same number, in an envelope of its own;
 //   * it is sent to the devices of the identity key that it was first encrypted for, or never;
@@ -15,7 +17,7 @@
 #include <map>
 #include <set>
 
-#include "client/turn.h"
+#include "client/group_log.h"
 
 namespace godwit::client {
 
@@ -26,6 +28,8 @@ EnvelopeId envelope_id(MessageId id, const proto::DeviceState& to, std::uint32_t
 
 class SentLog {
  public:
+  GroupLog groups;
+
   // The server took `sent`, which has its number, devices and identity.
   void add(Sent sent, Turn& turn);
   // A device of `from` has this message.
@@ -55,6 +59,7 @@ class SentLog {
   // Nothing of it may stay.
   void forget_if_there(std::uint64_t order, Turn& turn) {
     if (entries_.contains(order)) forget(order, turn);
+    groups.forget(order, turn);
   }
   // Forgets what was encrypted for another identity of `user` than this.
   void keep_only(UserId user, ByteView identity, Turn& turn);

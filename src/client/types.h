@@ -306,12 +306,39 @@ struct GroupView {
     bool admin = false;
   };
   GroupId id;
-  std::string name;
+  std::string name, description;
+  Bytes picture;  // a JPEG, PNG or WebP file; empty: none
   std::uint64_t version = 0;  // 0: nothing is known of it yet
   bool announcements = false;  // only admins send
+  bool all_edit = false;  // members may change name, description and picture
+  bool all_add = false;  // members may add others
   bool member = false;  // this account is in it
+  bool waits = false;  // to be let in by an admin
   ByteArray<32> digest{};  // equal for two members: they see the same group
   std::vector<Member> members;
+  std::vector<Member> pending;  // who wait for an admin to let them in
+  // By which people join, as long as there is one. The text is only where it was made.
+  struct Link {
+    std::string text;
+    Instant expires;  // 0: never
+    std::uint32_t uses = 0, used = 0;  // uses 0: any number
+    bool approval = false;
+  };
+  std::optional<Link> link;
+};
+// What members say of a group; absent: as it is.
+struct GroupEdit {
+  std::optional<std::string> name, description;
+  std::optional<Bytes> picture;  // empty: none
+};
+// Who may do what in it; absent: as it is.
+struct GroupRules {
+  std::optional<bool> announcements, all_edit, all_add;
+};
+struct LinkTerms {
+  Duration lifetime;  // 0: for ever
+  std::uint32_t uses = 0;  // 0: any number
+  bool approval = false;  // an admin lets in each
 };
 struct GroupChanged {
   GroupView group;

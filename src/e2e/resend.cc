@@ -8,7 +8,9 @@ namespace {
 constexpr std::uint8_t kPlaintextMark = 0xc0;  // no session version begins so
 constexpr std::uint8_t kPaddingMark = 0x80;    // ends the content, which is not padded further
 constexpr std::uint32_t kErrorField = 8;
-constexpr std::uint32_t kEnvelopeField = 100;  // far from what libsignal may come to use
+// Far from what libsignal may come to use.
+constexpr std::uint32_t kEnvelopeField = 100;
+constexpr std::uint32_t kReusedField = 101;
 }  // namespace
 
 DecryptionError DecryptionError::about_whisper(ByteView message, Instant timestamp,
@@ -30,6 +32,7 @@ Bytes DecryptionError::encode() const {
   put_uint_field(out, 2, static_cast<std::uint64_t>(timestamp.ms));
   put_uint_field(out, 3, device.value);
   if (envelope) put_bytes_field(out, kEnvelopeField, envelope->view());
+  if (reused) put_uint_field(out, kReusedField, 1);
   return out;
 }
 
@@ -41,6 +44,7 @@ Result<DecryptionError> DecryptionError::parse(ByteView wire) {
       case 1: return read_public_key(field, out.ratchet_key.emplace());
       case 2: return read_uint(field, timestamp) && timestamp <= INT64_MAX;
       case 3: return read_uint(field, out.device.value);
+      case kReusedField: return read_uint(field, out.reused);
       case kEnvelopeField: return read_octets(field, out.envelope.emplace().octets);
       default: return true;
     }

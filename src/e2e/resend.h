@@ -21,6 +21,9 @@ struct DecryptionError {
   // The failed message's envelope, which names it to its sender whatever the clocks say. A field of
   // our own, which libsignal passes over.
   std::optional<EnvelopeId> envelope;
+  // The message's key has opened another one: its sender was restored from a backup, and uses keys
+  // again. A field of our own, too.
+  bool reused = false;
 
   // About a message that could not be decrypted: its type as in the envelope. A message so broken
   // that it names no ratchet key yields none.

@@ -77,7 +77,7 @@ TEST_F(GroupsTest, AGhostOrAForgeryOfTheServerIsRefusedAndSaid) {
   };
   const auto before = view(bob, id);
   EXPECT_TRUE(run(alice, [&](Engine& e, Env& at, client::Effects& out) {
-    return e.set_announcements(id, true, at, out);
+    return e.set_group_rules(id, {.announcements = true}, at, out);
   }));
   EXPECT_EQ(view(bob, id).version, before.version);
   EXPECT_EQ(view(bob, id).members.size(), 2u);
@@ -88,7 +88,7 @@ TEST_F(GroupsTest, AnnouncementsComeFromAdminsOnly) {
   Phone &alice = enroll(1), &bob = enroll(2);
   const GroupId id = create(alice, "Birds", {&bob});
   EXPECT_TRUE(run(alice, [&](Engine& e, Env& at, client::Effects& out) {
-    return e.set_announcements(id, true, at, out);
+    return e.set_group_rules(id, {.announcements = true}, at, out);
   }));
   EXPECT_EQ(say(bob, id, "me too").error().code, Code::kForbidden);
   ASSERT_TRUE(say(alice, id, "hear"));

@@ -61,10 +61,10 @@ class GroupWorld : public testing::Test {
     settle();
     return result;
   }
-  Phone& enroll(std::uint8_t n) {
+  Phone& enroll(std::uint8_t n, std::string number = {}) {
     phones.push_back(std::make_unique<Phone>());
     Phone& phone = *phones.back();
-    phone.number = "+336123456" + std::to_string(10 + n);
+    phone.number = number.empty() ? "+336123456" + std::to_string(10 + n) : number;
     phone.peer[0] = n;
     load(phone);
     (void)run(phone, [&](Engine& e, Env& at, client::Effects& out) {
@@ -97,6 +97,18 @@ class GroupWorld : public testing::Test {
     const SessionId gone = std::exchange(phone.session, {});
     phone.frames.clear();
     tell([&](server::Shard& s, Env& env, server::Outputs& out) { s.on_closed(gone, env, out); });
+  }
+  // The server dies and starts again.
+  void crash_server() {
+    outputs.clear();
+    placement = server::Placement(1, ++incarnation);
+    shard = std::make_unique<server::Shard>(config());
+    for (auto& phone : phones) {
+      if (std::exchange(phone->session, {}).value == 0) continue;
+      phone->frames.clear();
+      act(*phone, [](Engine& e, Env& env, client::Effects& out) { e.on_disconnected(env, out); });
+    }
+    settle();
   }
   void settle() {
     for (bool any = true; any;) {
@@ -242,7 +254,8 @@ class GroupWorld : public testing::Test {
 
   Instant now{1'000'000'000};
   SeededEntropy entropy{5};
-  server::Placement placement{1, 1};
+  std::uint32_t incarnation = 1;
+  server::Placement placement{1, incarnation};
   ports::MemoryStore store;
   std::unique_ptr<server::Shard> shard;
   std::deque<server::Output> outputs;

@@ -1,6 +1,10 @@
 #include "apps/godwit/group_command.h"
 
 #include <algorithm>
+#include <fstream>
+
+#include "apps/godwit/message_commands.h"
+#include "apps/godwit/qr.h"
 
 namespace godwit::cli {
 namespace {
@@ -14,13 +18,35 @@ Json group_json(const client::GroupView& group) {
   for (const auto& member : group.members) {
     members.push_back({{"number", who(member.phone, member.user)}, {"admin", member.admin}});
   }
-  return {{"id", to_hex(group.id.view())},
-          {"name", group.name},
-          {"version", group.version},
-          {"state", to_hex(group.digest)},
-          {"member", group.member},
-          {"announcements", group.announcements},
-          {"members", members}};
+  Json out = {{"id", to_hex(group.id.view())},
+              {"name", group.name},
+              {"version", group.version},
+              {"state", to_hex(group.digest)},
+              {"member", group.member},
+              {"announcements", group.announcements},
+              {"members", members}};
+  if (!group.description.empty()) out["description"] = group.description;
+  if (!group.picture.empty()) out["picture_bytes"] = group.picture.size();
+  if (group.all_edit) out["all_edit"] = true;
+  if (group.all_add) out["all_add"] = true;
+  if (group.waits) out["waits"] = true;
+  for (const auto& waits : group.pending) out["pending"].push_back(who(waits.phone, waits.user));
+  if (const auto& link = group.link; link) {
+    out["link"] = {{"used", link->used}, {"approval", link->approval}};
+    if (!link->text.empty()) out["link"]["url"] = link->text;
+    if (link->uses != 0) out["link"]["uses"] = link->uses;
+    if (link->expires.ms != 0) out["link"]["expires_ms"] = link->expires.ms;
+  }
+  return out;
+}
+
+std::optional<Bytes> read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return std::nullopt;
+  Bytes octets(limits::kGroupPicture + 1);  // one more: too large is said by the engine
+  file.read(reinterpret_cast<char*>(octets.data()), static_cast<std::streamsize>(octets.size()));
+  octets.resize(static_cast<std::size_t>(file.gcount()));
+  return octets;
 }
 
 }  // namespace
@@ -51,12 +77,13 @@ void GroupCommand::start() {
   if (!require_account()) return;
   if (options_.action == "list") {
     for (const auto& group : client_.engine().groups()) {
-      if (group.version != 0) print(group, false);
+      if (group.version != 0 || group.waits) print(group, false);
     }
     console_.finish(kExitOk);
     return;
   }
-  if (options_.action != "create") {
+  const bool exists = options_.action != "create" && options_.action != "join";
+  if (exists) {
     const auto found = find_group(client_.engine(), options_.group);
     if (!found) {
       refuse(kExitNotFound, "not_found",
@@ -64,11 +91,14 @@ void GroupCommand::start() {
       return;
     }
     group_ = found->id;
-    if (options_.action == "info") {
+    const bool terms = options_.uses != 0 || options_.approval || !options_.lifetime.empty();
+    const bool makes_link = options_.mark || options_.revoke || terms || !found->link;
+    if (options_.action == "info" || (options_.action == "link" && !makes_link)) {
       print(*found, true);
       console_.finish(kExitOk);
       return;
     }
+    if (!options_.file.empty()) return save_picture(*found);
   }
   client_.go_online();
   timeout_.set(options_.timeout.value_or(kPatience), [this] {
@@ -90,14 +120,16 @@ void GroupCommand::act() {
     pending_ = 2;  // itself, and its name
   }
   if (action == "leave") ask(Act::kLeave, {});
-  if (action == "rename") {
-    expect(client_.act([&](auto& engine, Env& env, auto& out) {
-      return engine.rename_group(group_, options_.text.value_or(""), env, out);
-    }));
-  }
-  if (action == "announce") {
-    expect(client_.act([&](auto& engine, Env& env, auto& out) {
-      return engine.set_announcements(group_, options_.mark, env, out);
+  if (action == "approve" || action == "decline") return answer_pending(action == "approve");
+  if (action == "link" || action == "join") return act_on_link();
+  if (action == "rename" || action == "describe" || action == "picture") return act_on_info();
+  if (action == "announce" || action == "edit") {
+    client::GroupRules rules;
+    if (action == "announce") rules.announcements = options_.mark;
+    if (!options_.who_edits.empty()) rules.all_edit = options_.who_edits == "all";
+    if (!options_.who_adds.empty()) rules.all_add = options_.who_adds == "all";
+    return expect(client_.act([&](auto& engine, Env& env, auto& out) {
+      return engine.set_group_rules(group_, rules, env, out);
     }));
   }
   const Act act = action == "remove"    ? Act::kRemove
@@ -105,6 +137,77 @@ void GroupCommand::act() {
                   : action == "demote"  ? Act::kDemote
                                         : Act::kAdd;
   for (const std::string& phone : options_.members) ask(act, phone);
+}
+
+void GroupCommand::act_on_link() {
+  if (options_.action == "join") {
+    const auto id = client_.act([&](auto& engine, Env& env, auto& out) {
+      return engine.join_group(options_.group, env, out);
+    });
+    if (!id) return refuse(id.error());
+    group_ = *id;
+    pending_ = 1;
+    return;
+  }
+  if (options_.revoke) {
+    return expect(client_.act([&](auto& engine, Env& env, auto& out) {
+      return engine.revoke_group_link(group_, env, out);
+    }));
+  }
+  client::LinkTerms terms{.uses = options_.uses, .approval = options_.approval};
+  if (!options_.lifetime.empty()) {
+    const auto lifetime = parse_lifetime(options_.lifetime);
+    if (!lifetime || lifetime->ms == 0) {
+      return refuse(kExitUsage, "invalid", "a link ends after a time such as 12h or 7d");
+    }
+    terms.lifetime = *lifetime;
+  }
+  expect(client_.act([&](auto& engine, Env& env, auto& out) {
+    return engine.make_group_link(group_, terms, env, out);
+  }));
+}
+
+void GroupCommand::act_on_info() {
+  client::GroupEdit edit;
+  const std::string text = options_.text.value_or("");
+  if (options_.action == "rename") edit.name = text;
+  if (options_.action == "describe") edit.description = text;
+  if (options_.action == "picture") {
+    edit.picture = options_.clear ? Bytes{} : read_file(text);
+    if (!edit.picture) {
+      return refuse(kExitUsage, "invalid", "there is no picture to read: " + printable(text));
+    }
+  }
+  expect(client_.act([&](auto& engine, Env& env, auto& out) {
+    return engine.edit_group(group_, edit, env, out);
+  }));
+}
+
+void GroupCommand::answer_pending(bool let_in) {
+  const auto group = view();
+  for (const std::string& name : options_.members) {
+    const auto at = std::ranges::find_if(
+        group.pending, [&](const auto& waits) { return who(waits.phone, waits.user) == name; });
+    if (at == group.pending.end()) {
+      return refuse(kExitNotFound, "not_found",
+                    printable(name) + " does not wait to be let in: godwit group info shows who");
+    }
+    expect(client_.act([&](auto& engine, Env& env, auto& out) {
+      return engine.answer_pending(group_, at->user, let_in, env, out);
+    }));
+  }
+}
+
+void GroupCommand::save_picture(const client::GroupView& group) {
+  if (group.picture.empty()) {
+    return refuse(kExitNotFound, "not_found", "this group has no picture");
+  }
+  std::ofstream file(options_.file, std::ios::binary);
+  file.write(reinterpret_cast<const char*>(group.picture.data()),
+             static_cast<std::streamsize>(group.picture.size()));
+  if (!file.flush()) return refuse(kExitStore, "io", "cannot write " + printable(options_.file));
+  print(group, false);
+  console_.finish(kExitOk);
 }
 
 void GroupCommand::ask(Act act, const std::string& phone) {
@@ -136,12 +239,35 @@ void GroupCommand::finish() {
 void GroupCommand::print(const client::GroupView& group, bool with_members) {
   if (options_.json) return emit(group_json(group));
   line(printable(group.name) + "  " + paint(Ink::kDim, to_hex(group.id.view()), color()) + "  " +
-       (group.member ? std::to_string(group.members.size()) + " members" : "you are not in it"));
+       (group.member  ? std::to_string(group.members.size()) + " members"
+        : group.waits ? "an admin has yet to let you in"
+                      : "you are not in it"));
   if (!with_members) return;
+  if (!group.description.empty()) line("  " + printable(group.description));
+  if (!group.picture.empty()) line("  has a picture: --save FILE writes it");
   if (group.announcements) line("  only admins send");
+  if (group.all_edit) line("  everybody changes its name, description and picture");
+  if (group.all_add) line("  everybody adds people");
   for (const auto& member : group.members) {
     line("  " + who(member.phone, member.user) + (member.admin ? "  admin" : ""));
   }
+  for (const auto& waits : group.pending) {
+    line("  " + who(waits.phone, waits.user) + "  waits to be let in");
+  }
+  print_link(group);
+}
+
+void GroupCommand::print_link(const client::GroupView& group) {
+  if (!group.link) return;
+  const auto& link = *group.link;
+  std::string terms = "  a link lets people in";
+  if (link.approval) terms += " whom an admin approves";
+  terms += ", used " + std::to_string(link.used);
+  if (link.uses != 0) terms += " of " + std::to_string(link.uses);
+  line(terms + (link.used == 1 && link.uses == 0 ? " time" : " times"));
+  if (options_.action != "link" || link.text.empty()) return;
+  if (console_.terminal().out_tty) line("\n" + qr_text(view_of(link.text)));
+  line(link.text);
 }
 
 }  // namespace godwit::cli

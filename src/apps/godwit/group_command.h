@@ -20,8 +20,13 @@ class GroupCommand final : public Command {
  private:
   void act();
   void ask(client::Engine::GroupAct act, const std::string& phone);
+  void act_on_link();
+  void act_on_info();
+  void answer_pending(bool let_in);
+  void save_picture(const client::GroupView& group);
   void expect(const Result<void>& asked);
   void print(const client::GroupView& group, bool with_members);
+  void print_link(const client::GroupView& group);
   void finish();
   client::GroupView view() const;
 

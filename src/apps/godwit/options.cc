@@ -167,9 +167,53 @@ class Grammar {
     CLI::App* announce = action("announce", "Let only admins send, or everybody again (--off)");
     which(announce, "Its id or name");
     announce->add_flag("--on,!--off", o_.mark, "Only admins send")->default_val(true);
+    group_info(action, which);
+    group_links(action, which);
     which(action("leave", "Leave the group"), "Its id or name");
     which(action("info", "Show the group and who is in it"), "Its id or name");
     action("list", "List your groups");
+  }
+
+  // What it says of itself, and who may change that.
+  void group_info(const auto& action, const auto& which) {
+    CLI::App* describe = action("describe", "Say what the group is about");
+    which(describe, "Its id or name");
+    describe->add_option("text", o_.text, "The description; empty takes it away")->required();
+    CLI::App* picture = action("picture", "Give the group a picture, or save the one it has");
+    which(picture, "Its id or name");
+    picture->add_option("file", o_.text, "JPEG, PNG or WebP, at most 12 KiB")->type_name("FILE");
+    picture->add_option("--save", o_.file, "Write the picture here")->type_name("FILE");
+    picture->add_flag("--clear", o_.clear, "Take it away");
+    CLI::App* edit = action("edit", "Who may change its name, and who may add people");
+    which(edit, "Its id or name");
+    edit->add_option("--info", o_.who_edits, "Who changes name, description and picture")
+        ->check(CLI::IsMember({"all", "admins"}));
+    edit->add_option("--add", o_.who_adds, "Who adds people")
+        ->check(CLI::IsMember({"all", "admins"}));
+  }
+
+  // How people come in by a link.
+  void group_links(const auto& action, const auto& which) {
+    CLI::App* link = action("link", "Show the link by which people join, or make one");
+    which(link, "Its id or name");
+    link->add_flag("--new", o_.mark, "Make another one; the old one ends");
+    link->add_option("--expires", o_.lifetime, "When it ends (never)")->type_name("24h|7d|…");
+    link->add_option("--uses", o_.uses, "For how many people (any number)")
+        ->check(CLI::Range(1, 1'000'000));
+    link->add_flag("--approval", o_.approval, "An admin lets in each");
+    link->add_flag("--revoke", o_.revoke, "Take it back");
+    action("join", "Join a group by its link")
+        ->add_option("link", o_.group, "godwit:join/…")
+        ->required()
+        ->type_name("LINK");
+    for (const auto& [name, text] :
+         {std::pair{"approve", "Let in who waits"}, {"decline", "Do not let in who waits"}}) {
+      CLI::App* sub = action(name, text);
+      which(sub, "Its id or name");
+      sub->add_option("people", o_.members, "Numbers, or as group info shows them")
+          ->required()
+          ->type_name("+NUMBER|user:ID...");
+    }
   }
 
   void records() {

@@ -59,6 +59,11 @@ struct Options {
   std::string action;                // of group, broadcast, settings: create, …
   std::string group;                 // its id or name
   std::vector<std::string> members;  // numbers
+  std::string file;                  // of a picture
+  std::string who_edits, who_adds;   // all, admins
+  std::uint32_t uses = 0;            // of a link; 0: any number
+  bool approval = false;
+  bool revoke = false;
   std::optional<std::string> text;
   std::optional<std::string> wait;   // sent, delivered, read
   std::optional<Duration> timeout;

@@ -1,0 +1,233 @@
+// Groups: what they say of themselves, and how people come in by a link.
+#include "client/group_link.h"
+
+#include <algorithm>
+
+#include "client/groups.h"
+#include "crypto/aead.h"
+
+namespace godwit::client {
+namespace {
+
+using Kind = proto::GroupChange::Kind;
+using ports::Space;
+
+constexpr std::string_view kScheme = "godwit:join/";
+constexpr std::size_t kLinkOctets = 16 + 32 + 32 + 8 + 32;
+
+bool is_picture(ByteView octets) {
+  const auto begins = [&](std::string_view magic) {
+    return octets.size() > magic.size() && same(octets.first(magic.size()), view_of(magic));
+  };
+  return begins("\xFF\xD8\xFF") || begins("\x89PNG\r\n") ||
+         (begins("RIFF") && octets.size() > 12 && same(octets.subspan(8, 4), view_of("WEBP")));
+}
+
+}  // namespace
+
+std::string write_link(const GroupLinkText& link) {
+  Bytes octets = to_bytes(link.group.octets);
+  append(octets, link.secret);
+  append(octets, link.info_key);
+  put_be64(octets, link.version);
+  append(octets, link.digest);
+  return std::string(kScheme) + to_hex(octets);
+}
+
+Result<GroupLinkText> read_link(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r\n";
+  text.remove_prefix(std::min(text.find_first_not_of(kSpace), text.size()));
+  text = text.substr(0, text.find_last_not_of(kSpace) + 1);
+  const bool ours = text.starts_with(kScheme);
+  const auto octets = ours ? from_hex(text.substr(kScheme.size())) : std::nullopt;
+  if (!octets || octets->size() != kLinkOctets) {
+    return fail(Code::kInvalid, "this is not a whole link to a group: it begins with godwit:join/");
+  }
+  const ByteView view = *octets;
+  GroupLinkText link{.group = GroupId{*to_array<16>(view.first(16))},
+                     .secret = *to_array<32>(view.subspan(16, 32)),
+                     .info_key = *to_array<32>(view.subspan(48, 32)),
+                     .version = get_be64(view.subspan(80, 8)),
+                     .digest = *to_array<32>(view.subspan(88, 32))};
+  if (link.group.is_nil() || link.version == 0) {
+    return fail(Code::kInvalid, "this link names no group");
+  }
+  return link;
+}
+
+proto::IdentityKey link_key(const ByteArray<32>& secret) {
+  proto::IdentityKey out{0x05};
+  std::ranges::copy(crypto::KeyPair::from_private(secret).public_key, out.begin() + 1);
+  return out;
+}
+
+// ---- name, description, picture, rules
+
+Result<void> Groups::edit(GroupId id, GroupEdit edit, Turn& turn) {
+  const auto found = groups_.find(id);
+  if (found == groups_.end()) return fail(Code::kNotFound, "there is no such group here");
+  Group& group = found->second;
+  GroupInfo info = group.info;
+  if (edit.name) info.name = *edit.name;
+  if (edit.description) info.description = *edit.description;
+  if (edit.picture) info.picture = *edit.picture;
+  if (info.name.empty() || info.name.size() > limits::kGroupName || !is_utf8(view_of(info.name))) {
+    return fail(Code::kInvalid, "a group's name has 1 to 100 bytes of UTF-8");
+  }
+  if (info.description.size() > limits::kGroupDescription || !is_utf8(view_of(info.description))) {
+    return fail(Code::kInvalid, "a description has at most 2,048 bytes of UTF-8");
+  }
+  if (info.picture.size() > limits::kGroupPicture) {
+    return fail(Code::kTooLarge, "a group's picture has at most 12 KiB: make it smaller");
+  }
+  if (!info.picture.empty() && !is_picture(info.picture)) {
+    return fail(Code::kInvalid, "a group's picture is a JPEG, PNG or WebP file");
+  }
+  if (group.state.version != 0 && !group.state.settings.all_edit && !group.state.is_admin(self())) {
+    return fail(Code::kForbidden, "only an admin of the group may do that");
+  }
+  return change(
+      id, {.change = {.kind = Kind::kInfo, .info = seal_info(group, info, turn)}, .phone = {}},
+      turn);
+}
+
+Result<void> Groups::set_rules(GroupId id, GroupRules rules, Turn& turn) {
+  const auto found = groups_.find(id);
+  if (found == groups_.end()) return fail(Code::kNotFound, "there is no such group here");
+  proto::GroupSettings settings = found->second.state.settings;
+  settings.announcements = rules.announcements.value_or(settings.announcements);
+  settings.all_edit = rules.all_edit.value_or(settings.all_edit);
+  settings.all_add = rules.all_add.value_or(settings.all_add);
+  return change(id, {.change = {.kind = Kind::kSettings, .settings = settings}, .phone = {}}, turn);
+}
+
+Bytes Groups::seal_info(const Group& group, const GroupInfo& info, Turn& turn) const {
+  const auto nonce = turn.env.entropy.draw<crypto::kGcmNonce>();
+  Bytes out = to_bytes(nonce);
+  crypto::aes_gcm_seal(group.row.info_key, nonce, {}, encode(info), out);
+  return out;
+}
+
+void Groups::open_info(Group& group) const {
+  const ByteView sealed = group.state.info;
+  if (sealed.size() < crypto::kGcmNonce) return;
+  Bytes opened;
+  if (!crypto::aes_gcm_open(group.row.info_key, sealed.first<crypto::kGcmNonce>(), {},
+                            sealed.subspan(crypto::kGcmNonce), opened)) {
+    return;
+  }
+  auto info = decode<GroupInfo>(opened);
+  if (!info || !is_utf8(view_of(info->name)) || !is_utf8(view_of(info->description))) return;
+  if (!info->picture.empty() && !is_picture(info->picture)) info->picture.clear();
+  group.info = std::move(*info);
+}
+
+// ---- links
+
+Result<void> Groups::make_link(GroupId id, const LinkTerms& terms, Turn& turn) {
+  const auto found = groups_.find(id);
+  if (found == groups_.end()) return fail(Code::kNotFound, "there is no such group here");
+  Group& group = found->second;
+  group.row.link_secret = turn.env.entropy.draw<32>();
+  store(id, group, turn);
+  const Instant expires = terms.lifetime.ms == 0 ? Instant{} : turn.env.now + terms.lifetime;
+  const proto::GroupLink link{.key = link_key(group.row.link_secret),
+                              .expires = expires,
+                              .uses = terms.uses,
+                              .approval = terms.approval};
+  return change(id, {.change = {.kind = Kind::kLink, .link = link}, .phone = {}}, turn);
+}
+
+Result<void> Groups::revoke_link(GroupId id, Turn& turn) {
+  return change(id, {.change = {.kind = Kind::kLink}, .phone = {}}, turn);
+}
+
+Result<void> Groups::answer(GroupId id, UserId user, bool let_in, Turn& turn) {
+  const auto found = groups_.find(id);
+  if (found == groups_.end()) return fail(Code::kNotFound, "there is no such group here");
+  const auto& pending = found->second.state.pending;
+  const auto at = std::ranges::find(pending, user, &proto::GroupMember::user);
+  if (at == pending.end()) return fail(Code::kNotFound, "this person does not wait to be let in");
+  const proto::GroupChange change_of{
+      .kind = let_in ? Kind::kAdd : Kind::kDecline, .user = user, .identity = at->identity};
+  return change(id, {.change = change_of, .phone = {}}, turn);
+}
+
+Result<GroupId> Groups::join(std::string_view text, Turn& turn) {
+  const auto link = read_link(text);
+  if (!link) return fail(link.error());
+  Group& group = groups_[link->group];
+  if (in(group)) return fail(Code::kConflict, "you are in this group already");
+  if (group.state.version != 0) {  // and were in it before: what is known of it is old
+    group.state = {};
+    turn.erase(Space::kChat, row_key('S', link->group));
+  }
+  group.row.info_key = link->info_key;
+  group.row.vouched_version = link->version;
+  group.row.vouched = link->digest;
+  group.row.join_secret = link->secret;
+  group.row.waits = false;
+  group.candidate = {};
+  group.vouched = false;
+  group.not_before = {};
+  store(link->group, group, turn);
+  const auto own = parts_.keyring.identity().public_key().wire();
+  (void)change(link->group, {.change = {.kind = Kind::kJoin, .identity = own}, .phone = {}}, turn);
+  return link->group;
+}
+
+// The head is known: asks to be the next one.
+void Groups::propose_join(GroupId id, Group& group, const proto::GroupHistory& head, Turn& turn) {
+  const proto::Transition transition{.group = id,
+                                     .version = head.version + 1,
+                                     .previous = head.digest,
+                                     .actor = self(),
+                                     .time = turn.env.now,
+                                     .changes = {group.changes.begin()->second.change}};
+  proto::SignedTransition proposal{.body = encode(transition)};
+  const Bytes octets = proto::signed_octets(proposal.body);
+  proposal.signature = parts_.keyring.identity().sign(octets, turn.env.entropy);
+  const auto link = crypto::KeyPair::from_private(group.row.join_secret);
+  proposal.link_signature =
+      crypto::xeddsa_sign(link.private_key, octets, turn.env.entropy.draw<64>());
+  group.asked = true;
+  parts_.connection.ask({.kind = proto::Kind::kChangeGroup, .group = id},
+                        encode(proto::ChangeGroup{id, encode(proposal)}), turn);
+}
+
+bool Groups::joins(const Group& group) const {
+  return group.state.version == 0 && !group.changes.empty() &&
+         group.changes.begin()->second.change.kind == Kind::kJoin;
+}
+
+// The server has taken it: now the history shows whether an admin has yet to agree.
+void Groups::on_joined(GroupId id, Group& group, Turn& turn) {
+  group.row.waits = true;
+  store(id, group, turn);
+  turn.erase(Space::kChat, row_key('C', id, group.changes.begin()->first));
+  group.changes.erase(group.changes.begin());
+  group.joined = true;
+}
+
+// In, or waiting for an admin.
+void Groups::settle_join(GroupId id, Group& group, Turn& turn) {
+  const bool now_in = in(group);
+  if (now_in && group.row.waits) {
+    group.row.waits = false;
+    group.row.join_secret = {};
+    store(id, group, turn);
+  }
+  if (std::exchange(group.joined, false)) turn.notify(GroupChangeDone{id, {}});
+  if (group.row.waits) group.not_before = turn.env.now + limits::kJoinPoll;
+}
+
+// The link does not open, or who waited does not want to any more.
+void Groups::forget(GroupId id, std::string failure, Turn& turn) {
+  for (const char tag : {'G', 'T', 'C', 'H', 'K'}) {
+    turn.erase_range(Space::kChat, row_key(tag, id), after_prefix(row_key(tag, id)));
+  }
+  groups_.erase(id);
+  turn.notify(GroupChangeDone{id, std::move(failure)});
+}
+
+}  // namespace godwit::client
