@@ -354,9 +354,17 @@ void Crowd::ping_some() {
 
 // ---- messages
 
-void Crowd::begin(const Plan& plan) {
-  loop_->post([this, plan] {
+void Crowd::prepare(const Plan& plan) {
+  std::latch ready(1);
+  loop_->post([&] {
     plan_ = plan;
+    ready.count_down();
+  });
+  ready.wait();
+}
+
+void Crowd::begin() {
+  loop_->post([this] {
     writing_ = true;
     began_ = now_us();
     written_ = 0;

@@ -73,7 +73,10 @@ class Crowd final : private io::Tcp::Owner {
   // Users [first, end) get accounts, or connections that stay. `window` at a time.
   void register_users(std::uint32_t first, std::uint32_t end, std::uint32_t window);
   void connect_users(std::uint32_t first, std::uint32_t end, std::uint32_t window);
-  void begin(const Plan& plan);
+  // Takes the plan; all crowds, before one of them writes to people of another, who would not know
+  // its messages. Waits for the thread.
+  void prepare(const Plan& plan);
+  void begin();
   // No new messages; those under way still arrive.
   void cease();
 
@@ -132,7 +135,7 @@ class Crowd final : private io::Tcp::Owner {
   bool writing_ = false;
   std::int64_t began_ = 0;  // microseconds
   std::uint64_t written_ = 0;
-  std::vector<std::uint32_t> writers_;   // indices of phones
+  std::vector<std::uint32_t> writers_;  // indices of phones
   std::vector<std::uint32_t> index_of_;  // of a writer's phone, by user; kNobody: not here
   Latencies latencies_;
   Tally tally_;

@@ -164,8 +164,9 @@ void Stage::begin(Plan& plan, std::uint32_t most) {
   for (std::uint32_t i = 0; i < crowds; ++i) {
     if (plan.writers == 0) plan.outstanding = left / (crowds - i);
     left -= plan.outstanding;
-    crowds_[i]->begin(plan);
+    crowds_[i]->prepare(plan);
   }
+  for (const auto& crowd : crowds_) crowd->begin();
 }
 
 Result<std::string> Stage::messages(Plan plan, std::uint32_t seconds) {
