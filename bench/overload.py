@@ -175,7 +175,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bin", default=os.path.join(ROOT, "build/bin"))
     parser.add_argument("--count", type=int, default=2_000, help="connections")
-    parser.add_argument("--share", type=float, default=0.25, help="of a core, for the server")
+    parser.add_argument("--share", type=float, default=1, help="of a core, for the server")
     parser.add_argument("--times", type=float, default=3, help="the capacity, asked for")
     parser.add_argument("--window", type=int, default=1_000,
                         help="messages that the flooding client has under way")

@@ -66,7 +66,7 @@ def measure(options, directory):
     upgraded = Upgraded(options, directory)
     crowd = Crowd(options.bin, directory, options.count, options.ping)
     crowd.command("connect %d" % options.count)
-    upgraded.server.sleeps(options.count, 60)
+    upgraded.server.sleeps(options.count, 10)
     before = upgraded.server.user_bytes()
     programs = dict(BROKEN)
     for name, text in BROKEN.items():

@@ -138,6 +138,17 @@ inline constexpr Duration kBehind = milliseconds(300);  // until a client is hea
 inline constexpr Duration kCaughtUp = milliseconds(100);  // ... until it is this again
 inline constexpr Duration kOverloadRetry = seconds(2);  // when a refused client comes again
 
+// ---- groups, as their members keep them
+inline constexpr std::size_t kGroupSentItems = 1024;  // said to groups, kept for members who ask
+inline constexpr std::size_t kGroupSentBytes = 8 * 1024 * 1024;
+inline constexpr std::size_t kGroupHeld = 512;  // that come before what is to be known of the group
+inline constexpr Duration kChainRenewal = minutes(10);  // of a group's chain, at others' word
+inline constexpr Duration kGroupDoubt = minutes(1);  // between two looks for changes missed
+inline constexpr std::size_t kGroupName = 100;
+inline constexpr std::size_t kGroupDescription = 2048;
+inline constexpr std::size_t kGroupPicture = 12 * 1024;  // what the info leaves for it
+inline constexpr Duration kJoinPoll = seconds(30);  // while an admin has yet to let one in
+
 // ---- client
 inline constexpr Duration kTypingRepeats = seconds(3);  // while somebody goes on typing ...
 inline constexpr Duration kTypingFades = seconds(7);  // ... and when the other side hides it again

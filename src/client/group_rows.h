@@ -10,20 +10,6 @@
 #include "proto/group_state.h"
 #include "proto/messages.h"
 
-namespace godwit::limits {
-
-inline constexpr std::size_t kGroupSentItems = 1024;  // said to groups, kept for members who ask
-inline constexpr std::size_t kGroupSentBytes = 8 * 1024 * 1024;
-inline constexpr std::size_t kGroupHeld = 512;  // that come before what is to be known of the group
-inline constexpr Duration kChainRenewal = minutes(10);  // of a group's chain, at others' word
-inline constexpr Duration kGroupDoubt = minutes(1);  // between two looks for changes missed
-inline constexpr std::size_t kGroupName = 100;
-inline constexpr std::size_t kGroupDescription = 2048;
-inline constexpr std::size_t kGroupPicture = 12 * 1024;  // what the info leaves for it
-inline constexpr Duration kJoinPoll = seconds(30);  // while an admin has yet to let one in
-
-}  // namespace godwit::limits
-
 namespace godwit::client {
 
 inline constexpr std::size_t kMaxDistribution = 256;

@@ -85,8 +85,7 @@ void Loop::run() {
       const auto source = static_cast<std::uint8_t>(key >> 56);
       if (source == kWakeupSource) continue;
       if (source == kProbeSource) {
-        probing_ = false;
-        delay_ = since_probe();
+        if (std::exchange(probing_, false)) delay_ = since_probe();
         continue;
       }
       sources_[source]->on_ready(static_cast<std::uint32_t>(key >> 32) & kMaxIndex,
@@ -108,6 +107,13 @@ void Loop::probe(int ready) {
     probing_ = rewatch(probe_, kProbeSource, 0, 0, EPOLLIN | EPOLLONESHOT);
     probed_at_ = uptime_;
   }
+}
+
+// The time that nobody is heard on purpose is no delay.
+void Loop::hold(bool held) {
+  held_ = held;
+  probing_ = false;
+  delay_ = {};
 }
 
 Duration Loop::delay() const { return probing_ ? std::max(delay_, since_probe()) : delay_; }

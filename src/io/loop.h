@@ -53,7 +53,7 @@ class Loop {
 
   // While it is held, turns run timers and posted tasks only: what descriptors have to say waits in
   // the kernel. In force from the next turn on.
-  void hold(bool held) { held_ = held; }
+  void hold(bool held);
 
   // How long a descriptor with something to say waits for its turn: 0 unless turns are crowded. As
   // one that says something is found to wait, every kProbeEvery.

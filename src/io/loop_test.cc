@@ -126,5 +126,18 @@ TEST(Loop, TellsHowLongWhoHasSomethingToSayWaits) {
   EXPECT_EQ(quiet, Duration{});
 }
 
+TEST(Loop, ALoopThatIsHeldIsNotLate) {
+  const auto loop = make_loop();
+  Talkers talkers(*loop, 1500);
+  Duration held = seconds(1);
+  loop->after(milliseconds(200), [&] { loop->hold(true); });
+  loop->after(milliseconds(600), [&] {
+    held = loop->delay();
+    loop->stop();
+  });
+  loop->run();
+  EXPECT_LT(held, milliseconds(300));
+}
+
 }  // namespace
 }  // namespace godwit::io

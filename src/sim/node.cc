@@ -27,7 +27,7 @@ void Node::start() {
     config.placement = placement_.get();
     config.pepper.fill(0x5a);
     config.write_behind = write_behind_;
-    config.certifier = certifier_.get();
+    if (certifies_) config.certifier = certifier_.get();
     shards_.push_back(std::make_unique<server::Shard>(config));
   }
   next_session_ = 1;

@@ -36,7 +36,6 @@ void Tap::to_server(ConnectionId id, const proto::Frame& frame) {
       }
       break;
     case proto::Kind::kRegister:
-      ++registrations_;
       if (const auto offer = decode<proto::Register>(frame.body)) {
         checkers.prekey_once.offered_for_good(offer->last_resort_prekey);
       }
@@ -58,7 +57,21 @@ void Tap::to_server(ConnectionId id, const proto::Frame& frame) {
       break;
     default: break;
   }
-  if (frame.id != 0) open.asked[frame.id] = {frame.kind, frame.body, registrations_};
+  if (frame.id == 0) return;
+  Asked& asked = open.asked[frame.id] = {frame.kind, frame.body, {}};
+  if (frame.kind != proto::Kind::kSubmit) return;
+  if (const auto submit = decode<proto::Submit>(frame.body)) asked.owner = owner_of(submit->to);
+}
+
+Bytes Tap::owner_of(UserId user) const {
+  constexpr std::uint8_t kGeneration = 'a';  // server/account.h
+  Bytes found;
+  rows_.each(
+      ports::Space::kAccount, [&](ByteView partition, ByteView key, ByteView value, Instant) {
+        const bool it = same(partition, user.view()) && key.size() == 1 && key[0] == kGeneration;
+        if (it) found = to_bytes(value);
+      });
+  return found;
 }
 
 // Whoever wrote it, a checker may look under the seal: it is the recipient's friend.
@@ -111,9 +124,10 @@ void Tap::answered(const Asked& asked, const proto::Frame& frame) {
       life_.checkers.prekey_once.handed_out(bundle, life_.verdict);
     }
   }
-  if (asked.kind == proto::Kind::kSubmit && asked.registrations == registrations_) {
+  if (asked.kind == proto::Kind::kSubmit) {
     const auto submit = decode<proto::Submit>(asked.body);
     if (!submit) return life_.verdict.broken("wire", "the server accepted a malformed Submit");
+    if (owner_of(submit->to) != asked.owner) return;
     check_accepted_is_stored(*submit, rows_, life_.checkers.sequences_increase, life_.verdict);
   }
 }

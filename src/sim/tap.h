@@ -20,20 +20,21 @@ class Tap {
   struct Asked {
     proto::Kind kind{};
     Bytes body;
-    std::uint64_t registrations = 0;  // begun when it was asked
+    Bytes owner;  // kSubmit: of the recipient's account then
     bool answered = false;
   };
   struct Open {
     ByteArray<32> peer{};
     std::map<std::uint64_t, Asked> asked;
   };
+  // The stored registration of this account. Another takes it over, with all that waits for it.
+  Bytes owner_of(UserId user) const;
   void answered(const Asked& asked, const proto::Frame& frame);
   void submitted(const ByteArray<32>& peer, UserId to, const proto::Parcel& parcel);
 
   Life& life_;
   const ports::MemoryStore& rows_;
   std::map<ConnectionId, Open> open_;
-  std::uint64_t registrations_ = 0;  // each may take an account over, with all that waits for it
 };
 
 }  // namespace godwit::sim

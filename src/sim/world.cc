@@ -6,7 +6,7 @@
 namespace godwit::sim {
 
 World::World(std::uint64_t seed, Trace::Print print, Length length)
-    : life_(seed, std::move(print)), length_(length), deeds_(seed % 5 == 4) {
+    : life_(seed, std::move(print)), length_(length), deeds_(seed % 5 == 4), named_(seed % 7 == 1) {
   life_.took_over = [this](DeviceIndex person) {
     for (const auto& each : people_) each->audit();  // what is forgiven must be known
     life_.checkers.never_lost.replaced(person);
@@ -26,6 +26,7 @@ void World::begin(std::uint16_t shards) {
   if (chance(life_.luck, 750)) {
     node_->set_write_behind(between(life_.luck, milliseconds(1), milliseconds(2000)));
   }
+  if (named_) node_->give_no_certificates();
   node_->start();
 }
 

@@ -70,6 +70,7 @@ class World {
   std::vector<std::unique_ptr<Device>> people_;
   std::uint32_t texts_left_ = 0;
   const bool deeds_;  // people do things with messages: in one life of five
+  const bool named_;  // the server gives no certificates: in one life of seven
   bool chaos_ = false;
 };
 
