@@ -62,7 +62,7 @@ void check_limits(const GroupState& before, const GroupState& after, UserId acto
     if (!left && now) CHECK(now->role == member.role);
   }
   for (const auto& member : after.members) {
-    const bool joined = member.user == actor && before.link.open() && !before.link.approval;
+    const bool joined = member.user == actor && before.link.admits() && !before.link.approval;
     CHECK(before.member(member.user) || before.settings.all_add || joined);
   }
 }

@@ -46,11 +46,14 @@ inline constexpr Duration kWriteBehind = milliseconds(200);
 
 // ---- groups
 inline constexpr std::size_t kGroupMembers = 1024;  // each costs the others a session
-inline constexpr std::size_t kGroupIntroductions = 128;  // in larger ones numbers stay unknown
+// Members, and people who wait, that come with their number: those after them stay without, for a
+// number costs a look-up.
+inline constexpr std::size_t kGroupIntroductions = 128;
+inline constexpr std::size_t kGroupIntroduction = 64;  // a number, sealed: 12 + 16 + 16
 inline constexpr std::size_t kGroupPending = 256;  // who wait to be let in
 inline constexpr std::size_t kMaxGroupInfo = 16 * 1024;  // sealed: name, description, a thumbnail
 inline constexpr std::size_t kMaxGroupState =
-    128 * 1024;  // 1,024 members of 60 octets, and the rest
+    128 * 1024;  // 1,024 members of 60 octets, 256 introductions, and the rest
 inline constexpr std::size_t kMaxTransition = kMaxCiphertext;  // travels as one
 inline constexpr std::size_t kGroupHistory = 2048;  // changes kept for members who were away ...
 inline constexpr std::size_t kGroupHistoryPage = 64;  // ... handed out so many at a time ...

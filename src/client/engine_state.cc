@@ -342,6 +342,7 @@ void Engine::State::on_attached(const proto::Attached& attached, Turn& turn) {
 void Engine::State::on_lookup(const std::string& phone, UserId user, Turn& turn) {
   lookups.forget(phone);
   inbox.on_lookup(phone, user, turn);
+  groups.on_lookup(phone, user, turn);
   if (!outbox.waits_for(phone) && !groups.waits_for(phone)) return;
   ContactRow* contact = user == registration.profile().user ? nullptr : contacts.add(user, turn);
   if (!contact) {
@@ -358,12 +359,17 @@ void Engine::State::on_lookup_error(const std::string& phone, const proto::Error
   if (error.code == Code::kNotFound || error.code == Code::kInvalid) {
     lookups.forget(phone);
     inbox.on_lookup(phone, UserId{}, turn);
+    groups.on_lookup(phone, UserId{}, turn);
     groups.on_no_such_number(phone, turn);
     return outbox.fail_unresolved(phone, turn);
   }
   inbox.on_lookup_failed(phone, error.code, turn);
-  if (!outbox.waits_for(phone) && !inbox.waits_for(phone) && !groups.waits_for(phone))
+  // What is left of the day's look-ups is for what people ask for.
+  if (error.code == Code::kRateLimited) groups.on_lookup_failed(phone);
+  if (!outbox.waits_for(phone) && !inbox.waits_for(phone) && !groups.waits_for(phone) &&
+      !groups.claims(phone)) {
     return lookups.forget(phone);
+  }
   lookups.postpone(phone, error.retry_after, turn);
 }
 

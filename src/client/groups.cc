@@ -49,7 +49,11 @@ GroupId Groups::create(std::string_view name, Turn& turn) {
   group.info.name = name;
   store(id, group, turn);
   const auto own = parts_.keyring.identity().public_key().wire();
-  const proto::GroupChange first{.kind = Kind::kAdd, .user = self(), .identity = own};
+  const std::string& phone = parts_.registration.profile().phone;
+  const proto::GroupChange first{.kind = Kind::kAdd,
+                                 .user = self(),
+                                 .identity = own,
+                                 .info = introduction(group, phone, turn)};
   (void)change(id, {.change = first, .phone = {}}, turn);
   (void)edit(id, {.name = std::string(name), .description = {}, .picture = {}}, turn);
   return id;
@@ -265,6 +269,10 @@ bool Groups::propose(GroupId id, Group& group, Turn& turn) {
   Intent& intent = group.changes.begin()->second;
   if (!resolve(intent, turn)) return false;
   transition.changes = {intent.change};
+  const bool few = group.state.members.size() < limits::kGroupIntroductions;
+  if (few && !intent.phone.empty() && intent.change.kind == Kind::kAdd) {
+    transition.changes.front().info = introduction(group, intent.phone, turn);
+  }
   proto::SignedTransition proposal{.body = encode(transition)};
   auto next = proto::apply(group.state, transition, proposal.body);
   if (!next) {
@@ -471,8 +479,7 @@ void Groups::on_refused(const Request& request, const proto::ErrorBody& error, T
       on_joined(id, group, turn);
       return settle_join(id, group, turn);
     }
-    const bool closed = request.kind == proto::Kind::kFetchGroup;
-    return forget(id, closed ? "the link is not valid any more" : error.text.substr(0, 200), turn);
+    return forget(id, error.text.substr(0, 200), turn);
   } else if (request.kind == proto::Kind::kFetchGroup) {
     if (group.row.waits) return settle_join(id, group, turn);
     group.stale = false;  // not a member any more, or not yet

@@ -80,7 +80,10 @@ class Groups {
   void on_history(GroupId group, const proto::GroupHistory& history, Turn& turn);
   void on_accepted(const Request& request, Turn& turn);
   void on_refused(const Request& request, const proto::ErrorBody& error, Turn& turn);
-  void on_attached() { wake_all(); }
+  void on_attached();
+  // What the directory says about a number; it does not say now.
+  void on_lookup(const std::string& phone, UserId user, Turn& turn);
+  void on_lookup_failed(const std::string& phone) { claims_.erase(phone); }
   void on_disconnected();
   // The directory does not know this number: changes that concern it are dropped.
   void on_no_such_number(const std::string& phone, Turn& turn);
@@ -91,6 +94,7 @@ class Groups {
   bool busy() const;
   std::size_t waiting() const;  // messages, and what was done to some
   bool waits_for(const std::string& phone) const;
+  bool claims(const std::string& phone) const { return claims_.contains(phone); }
   std::set<std::string> unresolved() const;
 
   Result<void> load(const ports::Row& row);
@@ -149,6 +153,11 @@ class Groups {
   void renew_chain(GroupId id, Group& group, Turn& turn);
   void forget_told(UserId user, Turn& turn);
   void fail_items(GroupId id, Group& group, std::size_t count, std::string failure, Turn& turn);
+  // What a member is introduced with: a number, sealed for the members.
+  Bytes introduction(const Group& group, const std::string& phone, Turn& turn) const;
+  std::string introduced(const Group& group, const proto::GroupMember& member) const;
+  // Asks the directory whether those whose number is not known have the one they came with.
+  void ask_numbers(const Group& group);
   Bytes seal_info(const Group& group, const GroupInfo& info, Turn& turn) const;
   void open_info(Group& group) const;
   static void store(GroupId id, const Group& group, Turn& turn);
@@ -159,6 +168,8 @@ class Groups {
   std::map<GroupId, Group> groups_;
   std::set<GroupId> released_;  // more is known of them since now
   Instant doubted_;  // the last time that changes were looked for
+  std::multimap<std::string, UserId> claims_;  // numbers that the directory is being asked for
+  std::set<UserId> impostors_;  // whose number is another's
 };
 
 }  // namespace godwit::client

@@ -184,6 +184,7 @@ void Groups::adopt(GroupId id, Group& group, proto::GroupState next, UserId acto
   }
   open_info(group);
   settle_join(id, group, turn);
+  ask_numbers(group);
   if (actor == self() && in(group)) {
     for (const proto::GroupMember& member : group.state.members) {
       const proto::GroupMember* known = before.member(member.user);

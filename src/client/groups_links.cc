@@ -13,6 +13,7 @@ using Kind = proto::GroupChange::Kind;
 using ports::Space;
 
 constexpr std::string_view kScheme = "godwit:join/";
+constexpr std::string_view kIntroduction = "godwit group introduction";
 constexpr std::size_t kLinkOctets = 16 + 32 + 32 + 8 + 32;
 
 bool is_picture(ByteView octets) {
@@ -122,6 +123,73 @@ void Groups::open_info(Group& group) const {
   group.info = std::move(*info);
 }
 
+// ---- numbers
+
+Bytes Groups::introduction(const Group& group, const std::string& phone, Turn& turn) const {
+  const auto nonce = turn.env.entropy.draw<crypto::kGcmNonce>();
+  Bytes out = to_bytes(nonce);
+  crypto::aes_gcm_seal(group.row.info_key, nonce, view_of(kIntroduction), view_of(phone), out);
+  return out;
+}
+
+// Empty: there is none, or it makes no sense.
+std::string Groups::introduced(const Group& group, const proto::GroupMember& member) const {
+  const ByteView sealed = member.introduction;
+  Bytes opened;
+  if (sealed.size() < crypto::kGcmNonce ||
+      !crypto::aes_gcm_open(group.row.info_key, sealed.first<crypto::kGcmNonce>(),
+                            view_of(kIntroduction), sealed.subspan(crypto::kGcmNonce), opened)) {
+    return {};
+  }
+  std::string phone(opened.begin(), opened.end());
+  return is_phone(phone) ? phone : std::string();
+}
+
+// Nobody's word is taken for whose number it is. Few groups may use up a day's look-ups.
+void Groups::ask_numbers(const Group& group) {
+  const auto ask = [&](const proto::GroupMember& member) {
+    const ContactRow* contact = parts_.contacts.find(member.user);
+    if (member.user == self() || (contact && !contact->contact.phone.empty())) return;
+    const std::string phone = introduced(group, member);
+    if (phone.empty() || impostors_.contains(member.user)) return;
+    const auto [first, last] = claims_.equal_range(phone);
+    const bool asked =
+        std::any_of(first, last, [&](const auto& claim) { return claim.second == member.user; });
+    if (!asked) claims_.emplace(phone, member.user);
+    parts_.lookups.want(phone);
+  };
+  if (!in(group)) return;
+  if (group.state.members.size() <= limits::kGroupIntroductions) {
+    std::ranges::for_each(group.state.members, ask);
+  }
+  if (group.state.is_admin(self())) std::ranges::for_each(group.state.pending, ask);
+}
+
+void Groups::on_attached() {
+  wake_all();
+  for (const auto& [id, group] : groups_) ask_numbers(group);
+}
+
+void Groups::on_lookup(const std::string& phone, UserId user, Turn& turn) {
+  bool theirs = false;
+  const auto [first, last] = claims_.equal_range(phone);
+  for (auto claim = first; claim != last; ++claim) {
+    if (claim->second == user) theirs = true;
+    else impostors_.insert(claim->second);
+  }
+  claims_.erase(first, last);
+  ContactRow* contact = theirs ? parts_.contacts.add(user, turn) : nullptr;
+  if (!contact) return;
+  parts_.contacts.bind(*contact, phone, turn);
+  for (const auto& [id, group] : groups_) {
+    const auto& pending = group.state.pending;
+    const bool waits = std::ranges::find(pending, user, &proto::GroupMember::user) != pending.end();
+    if (in(group) && (waits || group.state.member(user))) {
+      turn.notify(GroupChanged{view(id, group), {}});
+    }
+  }
+}
+
 // ---- links
 
 Result<void> Groups::make_link(GroupId id, const LinkTerms& terms, Turn& turn) {
@@ -172,7 +240,11 @@ Result<GroupId> Groups::join(std::string_view text, Turn& turn) {
   group.not_before = {};
   store(link->group, group, turn);
   const auto own = parts_.keyring.identity().public_key().wire();
-  (void)change(link->group, {.change = {.kind = Kind::kJoin, .identity = own}, .phone = {}}, turn);
+  const proto::GroupChange joins{
+      .kind = Kind::kJoin,
+      .identity = own,
+      .info = introduction(group, parts_.registration.profile().phone, turn)};
+  (void)change(link->group, {.change = joins, .phone = {}}, turn);
   return link->group;
 }
 

@@ -29,6 +29,8 @@ bool verifies(const IdentityKey& key, ByteView message, const crypto::Signature&
 
 Result<void> insert(std::vector<GroupMember>& list, std::size_t most, GroupMember member) {
   if (list.size() >= most) return fail(Code::kTooLarge, "the group is full: 1,024 members");
+  if (member.introduction.size() > limits::kGroupIntroduction) return fail(kSenseless);
+  if (list.size() >= limits::kGroupIntroductions) member.introduction.clear();
   list.insert(place_of(list, member.user), std::move(member));
   return {};
 }
@@ -87,11 +89,15 @@ class Applying {
       at->since = state_.version;
       return {};
     }
+    GroupMember added{.user = change.user,
+                      .identity = change.identity,
+                      .since = state_.version,
+                      .introduction = change.info};
     if (const auto at = find_in(state_.pending, change.user); at != state_.pending.end()) {
+      if (added.introduction.empty()) added.introduction = std::move(at->introduction);
       state_.pending.erase(at);
     }
-    return insert(state_.members, limits::kGroupMembers,
-                  {change.user, Role::kMember, change.identity, state_.version});
+    return insert(state_.members, limits::kGroupMembers, std::move(added));
   }
 
   Result<void> remove(UserId user) {
@@ -113,15 +119,20 @@ class Applying {
   }
 
   Result<void> join(const GroupChange& change) {
-    if (!state_.link.open()) return fail(Code::kExpired, "the link is not valid any more");
+    GODWIT_TRY(state_.link.admits());
     if (change.identity[0] != 0x05 || state_.member(actor_)) return fail(kSenseless);
     if (find_in(state_.pending, actor_) != state_.pending.end()) {
       return fail(Code::kInvalid, "an admin has yet to let you in");
     }
     ++state_.link.used;
-    const GroupMember joins{actor_, Role::kMember, change.identity, state_.version};
-    if (state_.link.approval) return insert(state_.pending, limits::kGroupPending, joins);
-    return insert(state_.members, limits::kGroupMembers, joins);
+    GroupMember joins{.user = actor_,
+                      .identity = change.identity,
+                      .since = state_.version,
+                      .introduction = change.info};
+    if (state_.link.approval) {
+      return insert(state_.pending, limits::kGroupPending, std::move(joins));
+    }
+    return insert(state_.members, limits::kGroupMembers, std::move(joins));
   }
 
   GroupState& state_;
@@ -150,6 +161,14 @@ bool creates(const Transition& transition) {
 }
 
 }  // namespace
+
+Result<void> GroupLink::admits() const {
+  if (key == IdentityKey{}) return fail(Code::kExpired, "the link was taken back: ask for another");
+  if (uses != 0 && used >= uses) {
+    return fail(Code::kExpired, "the link is used up: ask for another");
+  }
+  return {};
+}
 
 const GroupMember* GroupState::member(UserId user) const {
   const auto at = find_in(members, user);
@@ -194,7 +213,12 @@ Result<GroupState> apply(const GroupState& state, const Transition& transition, 
   if (first) {
     if (!creates(transition)) return fail(kSenseless);
     next.group = transition.group;
-    next.members = {{transition.actor, Role::kAdmin, change->identity, 1}};
+    GODWIT_TRY(insert(next.members, 1,
+                      {.user = transition.actor,
+                       .role = Role::kAdmin,
+                       .identity = change->identity,
+                       .since = 1,
+                       .introduction = change->info}));
     ++change;
   }
   const bool alone = transition.changes.size() == 1;
@@ -218,11 +242,11 @@ Result<GroupState> advance(const GroupState& state, const SignedTransition& sign
   const bool joining = joins(*transition);
   const GroupMember* actor = state.member(transition->actor);
   const IdentityKey& key = actor ? actor->identity : transition->changes.front().identity;
-  const bool authentic =
-      verifies(key, octets, signed_transition.signature) &&
-      (!joining || verifies(state.link.key, octets, signed_transition.link_signature));
-  if (!authentic) {
+  if (!verifies(key, octets, signed_transition.signature)) {
     return fail(Code::kUnauthenticated, "a change of the group is not signed by who made it");
+  }
+  if (joining && !verifies(state.link.key, octets, signed_transition.link_signature)) {
+    return fail(Code::kExpired, "there is a new link instead of this one: ask for it");
   }
   return next;
 }

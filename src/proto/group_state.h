@@ -6,7 +6,8 @@
 // withhold, never invent. States hold every member's identity key: whoever has one trusted state
 // verifies everything after it, without asking anybody.
 //
-// Names and pictures are sealed under a key that only members have: here they are octets.
+// Names, pictures and members' numbers are sealed under a key that only members have: here they are
+// octets.
 // Pure functions over plain data.
 #pragma once
 
@@ -26,11 +27,13 @@ struct GroupMember {
   Role role = Role::kMember;
   IdentityKey identity{};
   std::uint64_t since = 0;  // the version that added them
+  Bytes introduction;  // their number, as whoever brought them in says; may be empty
   static void fields(auto& m, auto& field) {
     field(1, m.user);
     field(2, m.role);
     field(3, m.identity);
     field(4, m.since);
+    field(5, m.introduction, limits::kGroupIntroduction);
   }
 };
 
@@ -60,7 +63,8 @@ struct GroupLink {
     field(4, m.used);
     field(5, m.approval);
   }
-  bool open() const { return key != IdentityKey{} && (uses == 0 || used < uses); }
+  // kExpired: why it lets in nobody more, but for the time, which the server's clock tells.
+  Result<void> admits() const;
 };
 
 struct GroupState {
@@ -91,7 +95,7 @@ GroupDigest digest(const GroupState& state);
 
 struct GroupChange {
   enum class Kind : std::uint8_t {
-    kAdd = 1,  // user, identity. Of a member: their new identity
+    kAdd = 1,  // user, identity, their introduction as info. Of a member: their new identity
     kRemove = 2,  // user
     kPromote = 3,  // user
     kDemote = 4,  // user
@@ -99,7 +103,7 @@ struct GroupChange {
     kSettings = 6,
     kInfo = 7,
     kLink = 8,  // a new one instead of the old, or none
-    kJoin = 9,  // the actor, identity; by the link
+    kJoin = 9,  // the actor, identity, introduction as info; by the link
     kDecline = 10,  // user, who waits to be let in
   };
   Kind kind{};

@@ -134,7 +134,7 @@ TEST_F(GroupStateTest, LinksLetInAsOftenAsTheySay) {
   const Person link(9), other(10), eve(5);
   EXPECT_EQ(join(dora, link), Code::kExpired) << "there is none";
   ASSERT_EQ(act(alice, {{.kind = Kind::kLink, .link = {.key = link.identity, .uses = 1}}}), Code{});
-  EXPECT_EQ(join(dora, other), Code::kUnauthenticated);
+  EXPECT_EQ(join(dora, other), Code::kExpired);
   EXPECT_EQ(join(dora, link), Code{});
   EXPECT_EQ(join(eve, link), Code::kExpired);
   ASSERT_EQ(act(alice, {{.kind = Kind::kLink, .link = {.key = link.identity, .approval = true}}}),

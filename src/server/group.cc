@@ -102,7 +102,8 @@ void Group::change(const Message& message, Env& env, Effects& out) {
   const bool joins = transition->changes.size() == 1 &&
                      transition->changes[0].kind == proto::GroupChange::Kind::kJoin;
   if (joins && state_.link.expires != Instant{} && state_.link.expires <= env.now) {
-    return out.push_back(refuse(message, {Code::kExpired, "the link is not valid any more"}));
+    return out.push_back(
+        refuse(message, {Code::kExpired, "the link has expired: ask for another"}));
   }
   auto next = proto::advance(state_, *accepted);
   if (!next) {
@@ -184,7 +185,9 @@ void Group::fetch(const Message& message, Effects& out) {
   if (!request) return out.push_back(refuse(message, kMalformed));
   if (state_.version == 0) return out.push_back(refuse(message, kNoGroup));
   if (!state_.member(message.from)) {
-    if (!state_.link.open()) return out.push_back(refuse(message, kNotIn));
+    if (const auto open = state_.link.admits(); !open) {
+      return out.push_back(refuse(message, open.error()));
+    }
     return out.push_back(
         answer(message, proto::GroupHistory{state_.version, digest(state_), {}, {}}));
   }

@@ -81,6 +81,29 @@ TEST_F(GroupLinks, AnAdminLetsInOrDeclines) {
   EXPECT_EQ(view(dora, id).id, GroupId{}) << "who does not want to wait any more is done with it";
 }
 
+// Who they are is said with the request, and believed when the directory agrees.
+TEST_F(GroupLinks, NumbersOfThoseWhoNeverWroteAreKnown) {
+  Phone &alice = enroll(1), &bob = enroll(2), &carol = enroll(3), &dora = enroll(4);
+  const GroupId id = create(alice, "Birds", {&bob, &carol});
+  const auto number = [&](Phone& of, Phone& to) {
+    const auto seen = view(to, id);
+    for (const auto* list : {&seen.members, &seen.pending}) {
+      for (const auto& member : *list) {
+        if (member.user == of.engine->profile().user) return member.phone;
+      }
+    }
+    return std::string("nobody");
+  };
+  EXPECT_EQ(number(carol, bob), carol.number);
+  EXPECT_EQ(number(alice, carol), alice.number);
+  ASSERT_TRUE(join(dora, link(alice, id, {.approval = true})));
+  EXPECT_EQ(number(dora, alice), dora.number);
+  EXPECT_EQ(number(dora, bob), "") << "none of his business yet";
+  ASSERT_TRUE(answer(alice, id, dora, true));
+  EXPECT_EQ(number(dora, bob), dora.number);
+  EXPECT_EQ(number(bob, dora), bob.number);
+}
+
 TEST_F(GroupLinks, ALinkEndsWhenItIsUsedUpOldOrTakenBack) {
   Phone &alice = enroll(1), &bob = enroll(2), &carol = enroll(3);
   const GroupId id = create(alice, "Birds", {});
@@ -88,18 +111,21 @@ TEST_F(GroupLinks, ALinkEndsWhenItIsUsedUpOldOrTakenBack) {
   ASSERT_TRUE(join(bob, once));
   EXPECT_TRUE(view(bob, id).member);
   ASSERT_TRUE(join(carol, once));
-  EXPECT_EQ(failure(carol), "the link is not valid any more");
+  EXPECT_EQ(failure(carol), "the link is used up: ask for another");
   const std::string brief = link(alice, id, {.lifetime = hours(1)});
   pass(hours(1) + minutes(1));
   ASSERT_TRUE(join(carol, brief));
-  EXPECT_EQ(failure(carol), "the link is not valid any more");
+  EXPECT_EQ(failure(carol), "the link has expired: ask for another");
+  const std::string replaced = link(alice, id, {});
   const std::string last = link(alice, id, {});
+  ASSERT_TRUE(join(carol, replaced));
+  EXPECT_EQ(failure(carol), "there is a new link instead of this one: ask for it");
   EXPECT_TRUE(run(alice, [&](Engine& e, Env& at, client::Effects& out) {
     return e.revoke_group_link(id, at, out);
   }));
   EXPECT_FALSE(view(alice, id).link);
   ASSERT_TRUE(join(carol, last));
-  EXPECT_EQ(failure(carol), "the link is not valid any more");
+  EXPECT_EQ(failure(carol), "the link was taken back: ask for another");
   EXPECT_TRUE(carol.engine->groups().empty());
   for (const auto* text : {"", "godwit:join/00", "hello"}) {
     EXPECT_EQ(join(carol, text).error().code, Code::kInvalid);
@@ -163,6 +189,28 @@ class GroupLies : public GroupLinks {
     return encode(change);
   }
 };
+
+// Carol says that she has Dora's number; to Alice's client this looks the same.
+TEST_F(GroupLies, ANumberThatTheDirectoryGivesToAnotherIsNotShown) {
+  Phone &alice = enroll(1), &carol = enroll(3), &dora = enroll(4);
+  const GroupId id = create(alice, "Birds", {});
+  const std::string text = link(alice, id, {.approval = true});
+  const Bytes hers = encode(proto::LookedUp{carol.engine->profile().user});
+  std::size_t asked = 0;
+  from_server = [&](proto::Frame& frame) {
+    if (frame.kind != proto::Kind::kOk || frame.body != hers) return true;
+    frame.body = encode(proto::LookedUp{dora.engine->profile().user});
+    ++asked;
+    return true;
+  };
+  ASSERT_TRUE(join(carol, text));
+  pass(minutes(5));
+  restart(carol);
+  ASSERT_EQ(view(alice, id).pending.size(), 1u);
+  EXPECT_EQ(view(alice, id).pending[0].phone, "");
+  EXPECT_EQ(asked, 1u) << "and nobody asks again and again";
+  EXPECT_EQ(alice.engine->contact(dora.engine->profile().user), nullptr);
+}
 
 TEST_F(GroupLies, AMessageInAnotherMembersNameIsNotShown) {
   Phone &alice = enroll(1), &bob = enroll(2), &carol = enroll(3);
