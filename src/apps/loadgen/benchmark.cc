@@ -18,7 +18,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kExitOk = 0, kExitHarm = 1, kExitUsage = 2, kExitUnreachable = 6;
+constexpr int kExitOk = 0, kExitHarm = 1, kExitUsage = 2, kExitRefused = 3, kExitUnreachable = 6;
 constexpr std::array<const char*, 5> kShares = {"0.5", "0.9", "0.99", "0.999", "0.9999"};
 
 struct Options {
@@ -40,16 +40,23 @@ class Script {
     std::cerr << "> " << line << "\n";
     const auto answer = stage_.command(line);
     if (!answer) {
-      error_ = std::string(answer.error().text);
+      const Error error = answer.error();
+      error_ = std::string(error.text);
+      if (!stage_.said().empty()) error_ += " (it says: " + stage_.said() + ")";
+      exit_ = error.code == Code::kUnavailable ? kExitUnreachable
+              : error.code == Code::kForbidden || error.code == Code::kUnsupported ? kExitRefused
+                                                                                   : kExitUsage;
       return {};
     }
     return Json::parse(*answer);
   }
   const std::string& error() const { return error_; }
+  int exit_code() const { return exit_; }
 
  private:
   Stage& stage_;
   std::string error_;
+  int exit_ = kExitOk;
 };
 
 std::uint32_t registered_in(const std::string& path) {
@@ -174,6 +181,11 @@ int benchmark(std::vector<std::string> arguments) {
       ->capture_default_str();
   app.add_option("--svg", o.svg, "File for a plot of the latencies");
   app.add_flag("--json", o.json, "The result as one JSON object");
+  app.footer(
+      "Example, where the server runs:\n"
+      "  godwit bench --codes /var/lib/godwit/verification-codes.jsonl --phones 5000 --svg p.svg\n"
+      "Exit codes: 0 done, 1 something was lost, doubled, refused or cut, 2 wrong option or file,\n"
+      "3 refused, 6 nobody answers.");
   std::ranges::reverse(arguments);  // as CLI11 takes them
   try {
     app.parse(std::move(arguments));
@@ -187,7 +199,9 @@ int benchmark(std::vector<std::string> arguments) {
   if (!stage) return refuse(kExitUsage, std::string(stage.error().text));
   Script script(**stage);
   const Json told = measure(o, script);
-  if (!script.error().empty()) return refuse(kExitUnreachable, script.error());
+  if (!script.error().empty()) {
+    return refuse(script.exit_code(), o.stage.server + ": " + script.error());
+  }
   if (o.json) std::cout << told.dump() << "\n";
   else print(told, std::cout);
   if (!o.svg.empty() && !plot(told, o.svg)) return refuse(kExitUsage, "cannot write " + o.svg);

@@ -2,6 +2,8 @@
 
 #include <time.h>
 
+#include <algorithm>
+#include <iterator>
 #include <latch>
 #include <utility>
 
@@ -116,7 +118,9 @@ void Crowd::set_work(Work work, std::uint32_t first, std::uint32_t end, std::uin
   next_ = first;
   end_ = end;
   window_ = window;
+  failed_.clear();
   again_.clear();
+  fault_ = {};
   open_more();
 }
 
@@ -217,7 +221,10 @@ void Crowd::send_registration(io::Conn conn, Phone& phone) {
   proto::Register form;
   form.phone = phone_of(phone.user);
   form.code = scene_.codes.take(form.phone);
-  if (form.code.empty()) return tcp_.abort(conn);
+  if (form.code.empty()) {
+    fault_ = {Fault::Kind::kNoCode, {}};
+    return tcp_.abort(conn);
+  }
   phone.state = State::kRegistering;
   const Bytes noise = to_bytes(entropy_.draw<proto::kMaxPublicKey>());
   form.registration_id = kRegistrationId;
@@ -251,7 +258,11 @@ void Crowd::on_frame(io::Conn conn, Phone& phone, const Frame& frame) {
     case Kind::kOk: return on_answer(conn, phone, frame);
     case Kind::kDeliver: return on_deliver(conn, phone, frame);
     case Kind::kError:
-      if (frame.id < kFirstMessage) return tcp_.abort(conn);
+      if (frame.id < kFirstMessage) {
+        const auto error = decode<proto::ErrorBody>(frame.body);
+        fault_ = {Fault::Kind::kRefused, error ? error->text : std::string()};
+        return tcp_.abort(conn);
+      }
       ++tally_.refused;
       if (!writing_ || plan_.rate != 0) return;
       if (plan_.writers == 0) write_message(now_us());
@@ -268,6 +279,7 @@ void Crowd::on_answer(io::Conn conn, Phone& phone, const Frame& frame) {
     if (!body) return tcp_.abort(conn);
     scene_.people.users[phone.user] = body->user;
     ++tally_.registered;
+    fault_ = {};
     if (++phone.registered >= kUsersPerConnection || next_ >= end_) {
       phone.state = State::kFree;  // done
       return tcp_.close(conn);
@@ -278,6 +290,7 @@ void Crowd::on_answer(io::Conn conn, Phone& phone, const Frame& frame) {
   if (frame.id == kAttachId && phone.state == State::kAttaching) {
     phone.state = State::kAttached;
     ++tally_.attached;
+    fault_ = {};
     --open_;
     return;
   }
@@ -312,7 +325,7 @@ void Crowd::on_deliver(io::Conn conn, Phone& phone, const Frame& frame) {
   send(conn, phone, proto::make_frame(Kind::kAck, 0, proto::Ack{phone.seen}));
 }
 
-void Crowd::on_closed(io::Conn conn, io::CloseReason) {
+void Crowd::on_closed(io::Conn conn, io::CloseReason reason) {
   Phone& phone = phones_[conn.index];
   switch (phone.state) {
     case State::kAttached:
@@ -323,7 +336,11 @@ void Crowd::on_closed(io::Conn conn, io::CloseReason) {
     default:
       --open_;
       ++tally_.failed;
-      again_.push_back(phone.user);
+      // The first of all is not asked for again and again: a number may be sent few codes.
+      if (fault_.kind != Fault::Kind::kNoCode || end_ > 1) failed_.push_back(phone.user);
+      if (phone.state == State::kConnecting) fault_ = {Fault::Kind::kUnreachable, {}};
+      else if (phone.state == State::kHandshake) fault_ = {Fault::Kind::kStranger, {}};
+      else if (reason != io::CloseReason::kLocal) fault_ = {Fault::Kind::kClosed, {}};
   }
   phone = {};
 }
@@ -337,6 +354,7 @@ void Crowd::on_turn_end() {
 
 void Crowd::tick() {
   loop_->after(kTick, [this] { tick(); });
+  std::ranges::move(std::exchange(failed_, {}), std::back_inserter(again_));
   ping_some();
 }
 
@@ -445,15 +463,20 @@ void Crowd::next_of_writer(std::uint32_t user) {
   write_from(index_of_[user], user + 1, now_us());
 }
 
-Latencies Crowd::latencies() {
-  Latencies out;
+template <typename T>
+T Crowd::copy(const T& of_the_thread) {
+  T out;
   std::latch copied(1);
   loop_->post([&] {
-    out = latencies_;
+    out = of_the_thread;
     copied.count_down();
   });
   copied.wait();
   return out;
 }
+
+Latencies Crowd::latencies() { return copy(latencies_); }
+
+Crowd::Fault Crowd::fault() { return copy(fault_); }
 
 }  // namespace godwit::loadgen

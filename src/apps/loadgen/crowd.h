@@ -52,6 +52,19 @@ struct Plan {
 
 class Crowd final : private io::Tcp::Owner {
  public:
+  // Why a connection ended before it did its work.
+  struct Fault {
+    enum class Kind : std::uint8_t {
+      kNone,
+      kUnreachable,
+      kStranger,  // whoever answers is no godwit server, or not the one that was known
+      kNoCode,    // the file of codes has none
+      kRefused,   // `text`: what the server said
+      kClosed,    // by the server, without a word
+    };
+    Kind kind = Kind::kNone;
+    std::string text;
+  };
   // Progress and mishaps, counted since the start.
   struct Tally {
     std::atomic<std::uint64_t> registered = 0;
@@ -83,6 +96,8 @@ class Crowd final : private io::Tcp::Owner {
   const Tally& tally() const { return tally_; }
   // Of the plan's messages, from when they were due to when they were delivered here.
   Latencies latencies();
+  // The last one; none since a phone last did its work.
+  Fault fault();
 
  private:
   enum class Work : std::uint8_t { kNone, kRegister, kConnect };
@@ -94,6 +109,8 @@ class Crowd final : private io::Tcp::Owner {
   void on_turn_end() override;
 
   void set_work(Work work, std::uint32_t first, std::uint32_t end, std::uint32_t window);
+  template <typename T>
+  T copy(const T& of_the_thread);
   void open_more();
   void on_record(io::Conn conn, Phone& phone, ByteView record);
   void finish_handshake(io::Conn conn, Phone& phone);
@@ -127,7 +144,9 @@ class Crowd final : private io::Tcp::Owner {
 
   Work work_ = Work::kNone;
   std::uint32_t next_ = 0, end_ = 0, window_ = 0, open_ = 0;
-  std::vector<std::uint32_t> again_;  // users whose connection failed
+  std::vector<std::uint32_t> failed_;  // users whose connection failed, until the next tick ...
+  std::vector<std::uint32_t> again_;  // ... and then
+  Fault fault_;
 
   std::uint32_t ping_turn_ = 0;
 

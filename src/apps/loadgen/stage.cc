@@ -17,6 +17,7 @@ constexpr std::uint32_t kTableOverhead = 512;  // of a crowd's descriptors: loop
 constexpr std::uint32_t kRegistering = 384;    // at once, in all: the server queues 1,024 codes
 constexpr std::uint32_t kConnecting = 256;
 constexpr auto kPatience = std::chrono::seconds(20);
+constexpr auto kHopeless = std::chrono::seconds(2);
 constexpr std::uint32_t kMostMessages = 100'000'000;
 
 double seconds_since(Clock::time_point start) {
@@ -76,14 +77,15 @@ std::uint64_t Stage::sum(std::atomic<std::uint64_t> Crowd::Tally::* figure) cons
 void Stage::await(const char* what, std::atomic<std::uint64_t> Crowd::Tally::* figure,
                   std::uint64_t target) const {
   const auto start = Clock::now();
-  const std::uint64_t first = sum(figure);
+  const std::uint64_t first = sum(figure), failed = sum(&Crowd::Tally::failed);
   std::uint64_t last = first;
   auto moved = start, told = start;
   for (std::uint64_t now = last; now < target; now = sum(figure)) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     if (now != last) moved = Clock::now();
     last = now;
-    if (Clock::now() - moved > kPatience) return;
+    const bool failing = now == first && sum(&Crowd::Tally::failed) > failed;
+    if (Clock::now() - moved > (failing ? kHopeless : kPatience)) return;
     if (Clock::now() - told < std::chrono::seconds(1)) continue;
     told = Clock::now();
     std::cerr << what << " " << now << " of " << target << ", "
@@ -99,6 +101,7 @@ Result<std::string> Stage::register_users(std::uint32_t count) {
   const auto crowds = static_cast<std::uint32_t>(crowds_.size());
   crowds_[0]->register_users(0, 1, 1);  // alone: it learns the server's key for all
   await("registered", &Crowd::Tally::registered, 1);
+  if (sum(&Crowd::Tally::registered) == 0) return fail(trouble());
   for (std::uint32_t i = 0, first = 1; i < crowds; ++i) {
     const std::uint32_t end = first + (count - first) / (crowds - i);
     crowds_[i]->register_users(first, end, std::max(kRegistering / crowds, 1U));
@@ -106,7 +109,7 @@ Result<std::string> Stage::register_users(std::uint32_t count) {
   }
   await("registered", &Crowd::Tally::registered, count);
   const std::uint64_t done = sum(&Crowd::Tally::registered);
-  if (done < count) return fail(Code::kUnavailable, "the server stopped registering people");
+  if (done < count) return fail(trouble());
   if (const auto saved = scene_.people.save(options_.people); !saved) return fail(saved.error());
   return Json().put("registered", done).put("seconds", seconds_since(start)).text();
 }
@@ -124,11 +127,43 @@ Result<std::string> Stage::connect_users(std::uint32_t count) {
   connect_range(connected_, count);
   connected_ = std::max(connected_, count);
   await("connected", &Crowd::Tally::attached, count - std::min(count, options_.first));
+  if (sum(&Crowd::Tally::attached) == 0) return fail(trouble());
   return Json()
       .put("connections", sum(&Crowd::Tally::attached))
       .put("seconds", seconds_since(start))
       .put("failed", sum(&Crowd::Tally::failed))
       .text();
+}
+
+Error Stage::trouble() {
+  using Kind = Crowd::Fault::Kind;
+  Crowd::Fault fault;
+  for (const auto& crowd : crowds_) {
+    if (auto each = crowd->fault(); each.kind != Kind::kNone) fault = std::move(each);
+  }
+  said_ = fault.text;
+  switch (fault.kind) {
+    case Kind::kUnreachable:
+      return {Code::kUnavailable,
+              "nobody answers there: is godwitd running, and is --server its address?"};
+    case Kind::kStranger:
+      return {Code::kUnsupported,
+              "what answers there is no godwit server of this version, or not the one where the "
+              "people of --people were registered: remove that file to register others"};
+    case Kind::kNoCode:
+      return {Code::kNotFound,
+              "no code comes for who registers: --codes is to name the file "
+              "verification-codes.jsonl in the data directory of this very server, and you must be "
+              "able to read it"};
+    case Kind::kRefused:
+      return {Code::kForbidden,
+              "the server refuses its phones; when it does not know them, remove the file of "
+              "--people to register others"};
+    case Kind::kClosed:
+      return {Code::kUnavailable, "the server closes their connections: its log may say why"};
+    case Kind::kNone: break;
+  }
+  return {Code::kUnavailable, "the server answers no more: its log may say why"};
 }
 
 // Both users of a pair are the same crowd's.

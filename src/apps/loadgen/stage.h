@@ -39,6 +39,8 @@ class Stage {
 
   // The answer, or an error whose text is for the user.
   Result<std::string> command(const std::string& line);
+  // What the server said when it refused what the last command needs; mostly empty.
+  const std::string& said() const { return said_; }
 
  private:
   explicit Stage(const Options& options, const io::Address& server);
@@ -54,7 +56,10 @@ class Stage {
   void begin(Plan& plan, std::uint32_t most);
   void connect_range(std::uint32_t first, std::uint32_t end);
   std::string fates(double rate) const;
-  // Waits until `figure` is `target`, or has not moved for a while.
+  // Why phones do not get anywhere.
+  Error trouble();
+  // Waits until `figure` is `target`, or has not moved for a while: a shorter one when it never
+  // moved and connections fail.
   void await(const char* what, std::atomic<std::uint64_t> Crowd::Tally::* figure,
              std::uint64_t target) const;
 
@@ -67,6 +72,7 @@ class Stage {
     std::uint64_t accepted = 0, delivered = 0, duplicated = 0, refused = 0;
   } before_;
   std::vector<std::unique_ptr<Crowd>> crowds_;
+  std::string said_;
 };
 
 }  // namespace godwit::loadgen
