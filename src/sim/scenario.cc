@@ -54,6 +54,18 @@ class Line {
     ++at_;
     return value;
   }
+  // All of these words, or none.
+  bool take_all(std::initializer_list<std::string_view> words) {
+    const std::size_t begin = at_;
+    for (const std::string_view word : words) {
+      if (take(word)) continue;
+      at_ = begin;
+      return false;
+    }
+    return true;
+  }
+  // The word that was taken last.
+  std::string before() const { return at_ == 0 ? std::string() : words_[at_ - 1].text; }
   bool has_text() const { return !at_end() && (words_[at_].quoted || next_is("bytes")); }
   std::string text() {
     if (take("bytes")) return text_of_size(number("a size of at most 65537", limits::kMaxText + 1));
@@ -171,13 +183,56 @@ class Parser {
       step.texts.insert(step.texts.begin(), line.text());
       return;
     }
-    if (deed(line, step)) return;
+    if (change(line, step) || deed(line, step)) return;
+    if (line.take("types")) {
+      step.verb = Verb::kTypes;
+      (void)line.word_of({"to"}, "'to'");
+      step.whom = person(line);
+      return;
+    }
+    if (line.take("broadcasts")) {
+      step.verb = Verb::kBroadcast;
+      step.texts.push_back(line.text());
+      (void)line.word_of({"to"}, "'to', and to whom");
+      while (!line.at_end() && line.error().empty()) step.texts.push_back(person(line));
+      return;
+    }
     for (const auto& [word, verb] : kActs) {
       if (!line.take(word)) continue;
       step.verb = verb;
       return;
     }
     line.expected("'->', or what somebody does: docs/simulation.md lists it");
+  }
+
+  // What people do with groups.
+  bool change(Line& line, Step& step) {
+    step.verb = Verb::kChange;
+    for (const std::string_view verb :
+         {"adds", "removes", "promotes", "demotes", "approves", "declines"}) {
+      if (!line.take(verb)) continue;
+      step.word = verb;
+      step.texts.push_back(person(line));
+      (void)line.word_of({"in"}, "'in', and a group");
+      step.whom = person(line);
+      return true;
+    }
+    for (const std::string_view verb : {"leaves", "joins", "links", "unlinks"}) {
+      if (!line.take(verb)) continue;
+      step.word = verb;
+      step.whom = person(line);
+      if (verb == "links" && line.take("for")) step.number = line.number("how many", 1000);
+      if (verb == "links" && line.take("approved")) step.word = "links_approved";
+      return true;
+    }
+    if (line.take_all({"lets", "admins"}) || line.take_all({"lets", "everybody"})) {
+      step.word = line.before() == "admins" ? "closes" : "opens";
+      (void)line.word_of({"write"}, "'write to', and a group");
+      (void)line.word_of({"to"}, "'to', and a group");
+      step.whom = person(line);
+      return true;
+    }
+    return false;
   }
 
   // What people do with messages.
@@ -243,7 +298,15 @@ class Parser {
       return;
     }
     step.who = person(line);
-    if (line.take("shows")) {
+    if (line.take("is")) {
+      step.verb = Verb::kExpectGroup;
+      std::swap(step.who, step.whom);
+      (void)line.word_of({"of"}, "'of', and all who are in the group");
+      while (!line.at_end() && line.error().empty()) step.texts.push_back(person(line));
+    } else if (line.take("notices")) {
+      step.verb = Verb::kExpectNotices;
+      step.whom = person(line);
+    } else if (line.take("shows")) {
       step.verb = Verb::kExpectShows;
       if (line.take("nothing")) {
         // no texts
@@ -307,6 +370,11 @@ std::string_view verb_name(Verb verb) {
     case Verb::kUser: return "user";
     case Verb::kStranger: return "stranger";
     case Verb::kGroup: return "group";
+    case Verb::kChange: return "change";
+    case Verb::kExpectGroup: return "expect_group";
+    case Verb::kBroadcast: return "broadcast";
+    case Verb::kTypes: return "types";
+    case Verb::kExpectNotices: return "expect_notices";
     case Verb::kSay: return "say";
     case Verb::kDo: return "do";
     case Verb::kAsk: return "ask";

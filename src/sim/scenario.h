@@ -19,6 +19,11 @@ enum class Verb : std::uint8_t {
   kUser,      // who registers
   kStranger,  // who is a number that nobody registered
   kGroup,     // who makes the group `whom`, with the people texts
+  kChange,  // who changes the group `whom`: `word` (texts[0]: about whom; number: a link's uses)
+  kExpectGroup,  // the group `whom` has the members texts and no others, and all agree
+  kBroadcast,    // who writes texts[0] to each of the others
+  kTypes,        // who begins to write to whom
+  kExpectNotices,  // who is told that whom writes
   kSay,       // who -> whom texts[0]; word: "", "once", or "answering" the message texts[1]
   kDo,  // who does `word` to the message texts[0] (texts[1]: with what; whom: for or from whom)
   kAsk,  // who asks whom texts[0], with the other texts as answers

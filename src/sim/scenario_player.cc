@@ -57,6 +57,14 @@ std::optional<std::string> ScenarioPlayer::perform(const Step& step) {
       phones_[step.who] = "+33612345" + std::to_string(900 + phones_.size());
       return std::nullopt;
     case Verb::kGroup: return group(step);
+    case Verb::kChange: return change(step);
+    case Verb::kBroadcast: broadcast(step); return std::nullopt;
+    case Verb::kTypes:
+      (void)device(step.who).does([&](auto& engine, Env& env, auto& out) -> Result<void> {
+        engine.set_typing(chat(step.who, step.whom), true, env, out);
+        return {};
+      });
+      return std::nullopt;
     case Verb::kSay:
     case Verb::kAsk:
     case Verb::kDisappear: say(step); return std::nullopt;
@@ -176,6 +184,104 @@ std::optional<std::string> ScenarioPlayer::group(const Step& step) {
   return "expected " + step.whom + " to have all its members";
 }
 
+client::GroupView ScenarioPlayer::view(const std::string& who, const std::string& group) {
+  const client::Engine* engine = device(who).engine();
+  for (auto& each : engine ? engine->groups() : std::vector<client::GroupView>()) {
+    if (each.id == groups_.at(group)) return each;
+  }
+  return {};
+}
+
+Result<void> ScenarioPlayer::ask(const Step& step, client::Engine& engine, Env& env,
+                                 client::Effects& out) {
+  using Act = client::Engine::GroupAct;
+  const GroupId id = groups_.at(step.whom);
+  static const std::map<std::string, Act> kActs = {{"adds", Act::kAdd},
+                                                   {"removes", Act::kRemove},
+                                                   {"promotes", Act::kPromote},
+                                                   {"demotes", Act::kDemote}};
+  if (const auto act = kActs.find(step.word); act != kActs.end()) {
+    return engine.change_group(id, act->second, phones_.at(step.texts[0]), env, out);
+  }
+  if (step.word == "leaves") return engine.change_group(id, Act::kLeave, {}, env, out);
+  if (step.word == "closes" || step.word == "opens") {
+    return engine.set_group_rules(id, {.announcements = step.word == "closes"}, env, out);
+  }
+  if (step.word.starts_with("links")) {
+    const client::LinkTerms terms{.uses = static_cast<std::uint32_t>(step.number),
+                                  .approval = step.word == "links_approved"};
+    return engine.make_group_link(id, terms, env, out);
+  }
+  if (step.word == "unlinks") return engine.revoke_group_link(id, env, out);
+  if (step.word == "joins") {
+    const auto joined = engine.join_group(links_[step.whom], env, out);
+    return joined ? Result<void>() : fail(joined.error());
+  }
+  // Those who wait are named by their number, as an admin sees it.
+  for (const auto& waits : view(step.who, step.whom).pending) {
+    if (waits.phone != phones_.at(step.texts[0])) continue;
+    return engine.answer_pending(id, waits.user, step.word == "approves", env, out);
+  }
+  return fail(Code::kNotFound, "nobody of this number waits");
+}
+
+std::optional<std::string> ScenarioPlayer::change(const Step& step) {
+  const auto answers = [&] {
+    std::vector<client::GroupChangeDone> out;
+    for (const client::Event& event : device(step.who).events()) {
+      const auto* one = std::get_if<client::GroupChangeDone>(&event);
+      if (one && one->group == groups_.at(step.whom)) out.push_back(*one);
+    }
+    return out;
+  };
+  if (step.word == "approves" || step.word == "declines") {
+    // Whether the number is that of who asks has to be known first.
+    (void)world_.await(kPatience, [&] {
+      const auto pending = view(step.who, step.whom).pending;
+      return std::ranges::find(pending, phones_.at(step.texts[0]),
+                               &client::GroupView::Member::phone) != pending.end();
+    });
+  }
+  const std::size_t before = answers().size();
+  Said& noted = said_[{step.who, step.whom}];
+  noted.refused.reset();
+  const auto asked = device(step.who).does(
+      [&](auto& engine, Env& env, auto& out) { return ask(step, engine, env, out); });
+  if (!asked) {
+    noted.refused = asked.error().code;
+    return std::nullopt;
+  }
+  if (!world_.await(kPatience, [&] { return answers().size() > before; })) {
+    return "expected an answer about " + step.whom;
+  }
+  if (!answers().back().failure.empty()) noted.refused = Code::kForbidden;
+  if (const auto link = view(step.who, step.whom).link; link && !link->text.empty()) {
+    links_[step.whom] = link->text;
+  }
+  return std::nullopt;
+}
+
+bool ScenarioPlayer::is_of(const Step& step) {
+  const auto digest = view(step.texts[0], step.whom).digest;
+  std::size_t members = 0;
+  for (const auto& [name, phone] : people_) {
+    const client::GroupView seen = view(name, step.whom);
+    const bool in = std::ranges::find(step.texts, name) != step.texts.end();
+    if (seen.member != in || (in && seen.digest != digest)) return false;
+    if (in) members = seen.members.size();
+  }
+  return members == step.texts.size();
+}
+
+void ScenarioPlayer::broadcast(const Step& step) {
+  for (auto to = step.texts.begin() + 1; to != step.texts.end(); ++to) {
+    Step one = step;
+    one.verb = Verb::kSay;
+    one.whom = *to;
+    say(one);
+  }
+}
+
 void ScenarioPlayer::does(const Step& step) {
   std::optional<client::Message> about;
   if (step.word == "opens") {
@@ -249,6 +355,19 @@ std::optional<std::string> ScenarioPlayer::expect(const Step& step) {
     case Verb::kExpectWarned:
       if (await([&] { return warned(step); })) return std::nullopt;
       return "expected " + step.who + " to be warned that the keys of " + step.whom + " changed";
+    case Verb::kExpectGroup:
+      if (await([&] { return is_of(step); })) return std::nullopt;
+      return "expected " + step.whom + " to be of " + list(step.texts);
+    case Verb::kExpectNotices: {
+      const auto told = [&] {
+        return std::ranges::any_of(device(step.who).events(), [&](const client::Event& event) {
+          const auto* typing = std::get_if<client::TypingChanged>(&event);
+          return typing && typing->active && typing->phone == phones_.at(step.whom);
+        });
+      };
+      if (await(told)) return std::nullopt;
+      return "expected " + step.who + " to notice that " + step.whom + " writes";
+    }
     case Verb::kExpectFinds:
     case Verb::kExpectOpened:
     case Verb::kExpectUnread: return expect_deed(step);

@@ -32,6 +32,12 @@ class ScenarioPlayer {
   void does(const Step& step);
   Result<void> deed(const Step& step, const client::Message& message);
   std::optional<std::string> group(const Step& step);
+  std::optional<std::string> change(const Step& step);
+  Result<void> ask(const Step& step, client::Engine& engine, Env& env, client::Effects& out);
+  // The group as somebody sees it; version 0: not at all.
+  client::GroupView view(const std::string& who, const std::string& group);
+  bool is_of(const Step& step);
+  void broadcast(const Step& step);
   std::optional<std::string> expect_deed(const Step& step);
   bool finds(const Step& step);
   std::optional<client::Message> message(const std::string& who, const std::string& text);
@@ -50,6 +56,7 @@ class ScenarioPlayer {
   std::map<std::string, Device*> people_;
   std::map<std::string, std::string> phones_;
   std::map<std::string, GroupId> groups_;
+  std::map<std::string, std::string> links_;  // of groups, the last one
   std::map<std::pair<std::string, std::string>, Said> said_;  // who, text
   std::multimap<std::string, std::string> opened_;            // who, text
 };

@@ -42,6 +42,32 @@ TEST(ScenarioTest, EveryStatementIsUnderstood) {
   EXPECT_EQ(scenario->steps[6].line, 10u);
 }
 
+TEST(ScenarioTest, WhatIsDoneWithGroupsIsUnderstood) {
+  const auto scenario = parse_scenario("x.chat",
+                                       "# A promise.\n"
+                                       "user alice\n"
+                                       "user bob\n"
+                                       "group Birds of alice\n"
+                                       "alice adds bob in Birds\n"
+                                       "alice lets everybody write to Birds\n"
+                                       "alice lets bob disappear 5 seconds\n"
+                                       "alice links Birds for 3 approved\n"
+                                       "alice broadcasts \"hello\" to bob\n"
+                                       "expect Birds is of alice bob\n"
+                                       "expect bob notices alice\n");
+  ASSERT_TRUE(scenario) << scenario.error();
+  const auto step = [&](std::size_t i) { return scenario->steps[i]; };
+  EXPECT_EQ(step(3).word + " " + step(3).texts[0] + " " + step(3).whom, "adds bob Birds");
+  EXPECT_EQ(step(4).word, "opens");
+  EXPECT_EQ(step(5).verb, Verb::kDisappear);
+  EXPECT_EQ(step(6).word, "links_approved");
+  EXPECT_EQ(step(6).number, 3u);
+  EXPECT_EQ(step(7).texts, (std::vector<std::string>{"hello", "bob"}));
+  EXPECT_EQ(step(8).verb, Verb::kExpectGroup);
+  EXPECT_EQ(step(8).texts, (std::vector<std::string>{"alice", "bob"}));
+  EXPECT_EQ(step(9).whom, "alice");
+}
+
 TEST(ScenarioTest, ErrorsNameTheLineAndWhatWasExpected) {
   EXPECT_EQ(error_of("user alice\n"), "x.chat:1: expected '# ' and the promise in one sentence");
   EXPECT_EQ(error_of("# P\nuser alice\nalice -> bob \"x\"\n"),

@@ -34,7 +34,8 @@ def wait_until(condition, seconds, what):
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise AssertionError("not within %d s: %s" % (seconds, what))
+            raise AssertionError("not within %d s: %.500s" % (
+                seconds, what() if callable(what) else what))
         time.sleep(0.05)
 
 
@@ -101,6 +102,29 @@ class Server:
         return [entry["code"] for entry in sent if entry["phone"] == phone][-1]
 
 
+class Heard:
+    """A godwit that stays and prints JSON lines; what it printed so far can be read."""
+
+    def __init__(self, client, path, *command):
+        self.path = path
+        with open(path, "wb") as out:
+            self.process = client.spawn(*command, "--json", stdin=subprocess.PIPE, stdout=out)
+
+    def wish(self, wish):
+        self.process.stdin.write(json.dumps(wish).encode() + b"\n")
+        self.process.stdin.flush()
+
+    def told(self):
+        with open(self.path, "rb") as said:
+            return [json.loads(line) for line in said.read().splitlines(True)
+                    if line.endswith(b"\n")]
+
+    def until(self, fits, seconds=30):
+        """The first line, of those printed so far or later, for which `fits` holds."""
+        wait_until(lambda: any(map(fits, self.told())), seconds, self.told)
+        return next(filter(fits, self.told()))
+
+
 class Client:
     """godwit over one home."""
 
@@ -138,6 +162,16 @@ class Client:
         self.spawned.append(process)
         return process
 
+    def follow(self):
+        """Stays connected, and receives."""
+        return Heard(self, self.home + ".follow", "receive", "--follow")
+
+    def chat(self, whom):
+        """An open chat, once it is connected."""
+        chat = Heard(self, "%s.chat.%d" % (self.home, len(self.spawned)), "chat", whom)
+        chat.until(lambda line: line["type"] == "connection" and line["online"])
+        return chat
+
     def register(self):
         where = ("register", self.phone, "--server", self.server.address)
         self.must(*where)
@@ -146,6 +180,25 @@ class Client:
     def history(self, phone):
         return [json.loads(line) for line in
                 self.must("history", phone, "--json", timeout=300).splitlines()]
+
+    def act(self, *args):
+        """A command's JSON lines."""
+        return [json.loads(line) for line in self.must(*args, "--json").splitlines()]
+
+    def read(self, chat):
+        self.must("chat", chat, "--json", text='{"read":true}\n')
+
+    def see(self, where, message, **fields):
+        """The message, once it is there and so: None means that the field is absent."""
+        def found():
+            return [each for each in self.history(where) if each["id"] == message and all(
+                each.get(name) == value for name, value in fields.items())]
+        wait_until(found, 30, lambda: (fields, self.history(where)[-2:]))
+        return found()[0]
+
+    def gone(self, chat, message):
+        wait_until(lambda: message not in [each["id"] for each in self.history(chat)], 30,
+                   "it is gone")
 
     def processes(self):
         """Pids of everything that runs on this home, the process that keeps it included."""

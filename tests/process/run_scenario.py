@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Plays scenarios (scenarios/*.chat) with the real programs. The simulator's parser reads them."""
+import concurrent.futures
 import glob
 import json
 import os
@@ -34,9 +35,12 @@ class Person:
     def does(self, about, *command, text=None):
         # Without a network: a server's address at which nobody listens.
         away = () if self.online else ("--server", "127.0.0.1:1")
+        if away and command[0] == "send":
+            away += ("--timeout", "1")
         done = self.client.run(*command, "--json", *away, text=text)
         if done.returncode != 0:
-            self.refused[about] = json.loads(done.stderr.splitlines()[-1])["code"]
+            code = json.loads(done.stderr.splitlines()[-1])["code"]
+            self.refused[about] = {"refused": "forbidden"}.get(code, code)
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     def say(self, chat, text, *options):
@@ -53,6 +57,7 @@ class Stage:
         self.programs, self.directory = programs, directory
         self.server = processes.Server(programs, os.path.join(directory, "server"))
         self.people, self.phones, self.groups = {}, {}, []
+        self.links, self.watchers = {}, {}
         self.server.start()
 
     def close(self):
@@ -96,6 +101,61 @@ class Stage:
                     for view in each.does(None, "group", "list") if view["name"] == step["whom"]]
         self.until(lambda: sizes() == [len(members) + 1] * (len(members) + 1), step, sizes)
         self.groups.append(step["whom"])
+
+    def change(self, step, who):
+        word, group = step["word"], step["whom"]
+        people = [self.phones[name] for name in step["texts"]]
+        if word in ("closes", "opens"):
+            command = ["announce", group] + (["--off"] if word == "opens" else [])
+        elif word.startswith("links"):
+            command = ["link", group, "--new"] + (["--approval"] if word.endswith("d") else [])
+            command += ["--uses", str(step["number"])] if step["number"] else []
+        elif word == "unlinks":
+            command = ["link", group, "--revoke"]
+        elif word == "joins":
+            command = ["join", self.links[group]]
+        else:
+            command = [word.removesuffix("s"), group, *people]
+        if word in ("approves", "declines"):
+            self.until(lambda: people[0] in who.does(None, "group", "info", group)[0].get(
+                "pending", []), step, lambda: who.does(None, "group", "info", group))
+        who.refused.pop(group, None)
+        for view in who.does(group, "group", *command):
+            self.links[group] = view.get("link", {}).get("url", self.links.get(group))
+
+    def broadcast(self, step, who):
+        text, *people = step["texts"]
+        who.does(text, "broadcast", "create", "all", *[self.phones[name] for name in people])
+        who.does(text, "broadcast", "send", "all", text)
+
+    def types(self, step, who):
+        """Those who are to notice have their screens open before."""
+        group = step["whom"] in self.groups
+        watchers = set(self.people) - {step["who"]} if group else {step["whom"]}
+        for name in watchers:
+            whom = step["whom"] if group else who.phone
+            self.watchers[name] = self.people[name].client.chat(whom)
+        who.client.chat(self.chat(step["whom"])).wish({"typing": True})
+
+    def expect_notices(self, step, who):
+        whom = self.phones[step["whom"]]
+        chat = self.watchers[step["who"]]
+        self.until(lambda: any(whom in line.get("from", []) for line in chat.told()
+                               if line["type"] == "typing"), step, chat.told)
+
+    def expect_group(self, step, _):
+        def views():
+            return {name: [view for view in person.does(None, "group", "list")
+                           if view["name"] == step["whom"] and view["member"]]
+                    for name, person in self.people.items()}
+
+        def so():
+            seen = views()
+            inside = sorted(name for name, view in seen.items() if view)
+            sizes = {(view[0]["state"], len(view[0]["members"])) for view in seen.values() if view}
+            return inside == sorted(step["texts"]) and [
+                size for _, size in sizes] == [len(step["texts"])]
+        self.until(so, step, views)
 
     def say(self, step, who):
         options = {"": (), "once": ("--view-once",)}.get(step["word"])
@@ -217,7 +277,12 @@ class Stage:
         pass  # `receive` tells people, not programs; the engine's tests and the simulator check it
 
     def expect_stored(self, step, _):
+        pause = 0.0
+
         def stored():
+            nonlocal pause
+            processes.time.sleep(pause)  # clients come back, and acknowledge
+            pause = pause * 2 or 0.5
             self.server.stop()
             rows = processes.stored_rows(self.programs, self.server)
             self.server.start()
@@ -255,16 +320,21 @@ def play(programs, path):
 
 
 def main():
-    options = processes.arguments(__doc__, only=("", "play this file only"))
+    options = processes.arguments(__doc__, only=("", "play this file only"),
+                                  at_once=(4, "scenarios"))
     paths = [options.only] if options.only else sorted(
         glob.glob(os.path.join(processes.ROOT, "scenarios", "*.chat")))
-    checks = []
-    for path in paths:
-        def check(path=path):
-            return play(options.bin, path)
-        check.__name__ = os.path.basename(path)
-        checks.append(check)
-    return processes.run_checks(checks)
+    # Most of a scenario is waiting: several are played at once, each with a server of its own.
+    with concurrent.futures.ThreadPoolExecutor(options.at_once) as pool:
+        checks = []
+        for path in paths:
+            played = pool.submit(play, options.bin, path)
+
+            def check(played=played):
+                return played.result()
+            check.__name__ = os.path.basename(path)
+            checks.append(check)
+        return processes.run_checks(checks)
 
 
 if __name__ == "__main__":
