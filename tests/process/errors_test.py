@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What people and disks do wrong: each has clear words, its exit code, and loses nothing."""
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -122,6 +123,22 @@ class Checks:
             assert said[-1500:] == lines.splitlines(), "%d messages" % len(said)
         assert self.bob.must("receive", "--lines", "-n", "1500").decode() == lines
 
+    def bench(self, *args):
+        return subprocess.run([os.path.join(self.programs, "godwit"), "bench", "--people",
+                               self.folder + "/people", "--phones", "2", *args],
+                              capture_output=True, timeout=30, check=False)
+
+    def benchmarks_that_cannot_be(self):
+        codes = ("--codes", os.path.join(self.server.data, "verification-codes.jsonl"))
+        refused(self.bench("--server", "127.0.0.1:1", *codes), 6, "127.0.0.1:1: nobody answers")
+        server = ("--server", self.server.address)
+        refused(self.bench(*server, "--codes", self.folder + "/none"), 2, "--codes is to name")
+        web = ("--server", "127.0.0.1:%d" % self.server.http)
+        refused(self.bench(*web, *codes), 3, "no godwit server")
+        refused(self.bench("--server", "no.such.host.invalid:7400", *codes), 2, "no such host")
+        done = self.bench(*server, *codes, "--seconds", "1", "--json")
+        assert done.returncode == 0 and json.loads(done.stdout)["lost"] == 0, done
+
     def second_server_on_the_same_data(self):
         second = processes.Server(self.programs, self.server.data)
         done = subprocess.run(second.command(), capture_output=True, timeout=30, check=False)
@@ -199,8 +216,9 @@ def main():
             checks.one_byte, checks.sixty_four_kibibytes, checks.empty_text,
             checks.one_byte_too_many, checks.not_utf8, checks.number_without_account,
             checks.not_a_number, checks.not_registered, checks.wrong_code, checks.server_away,
-            checks.long_answer_ends_whole, checks.second_server_on_the_same_data,
-            checks.servers_disk_is_full, checks.clients_disk_is_full, checks.damaged_client_store,
+            checks.long_answer_ends_whole, checks.benchmarks_that_cannot_be,
+            checks.second_server_on_the_same_data, checks.servers_disk_is_full,
+            checks.clients_disk_is_full, checks.damaged_client_store,
             checks.damaged_server_store])
 
 

@@ -1,144 +1,177 @@
 #!/usr/bin/env python3
 """What people do with a group's messages, by the command line: a server and three people."""
-import json
 import os
 import sys
-import time
 
 import processes
 from processes import ALICE, BOB
 
 CAROL = "+33655555555"
-
-
-def lines(octets):
-    return [json.loads(line) for line in octets.splitlines()]
+NAME = "Bird Watchers"
 
 
 class Group:
+    """Three people whose devices are on: what is sent arrives by itself."""
+
     def __init__(self, alice, bob, carol):
         self.alice, self.bob, self.carol = alice, bob, carol
         self.people = (alice, bob, carol)
-        made = lines(alice.must("group", "create", "Birds", BOB, CAROL, "--json"))[0]
+        self.heard = {who: who.follow() for who in self.people}
+        made = alice.act("group", "create", NAME, BOB, CAROL)[0]
         self.chat = "group:" + made["id"]
-        self.receive()
-        self.send(carol, "hello")  # now the others know her number
-        self.receive()
+        for who in self.people:
+            processes.wait_until(lambda who=who: len(self.members(who)) == 3, 30, "all are in it")
+        self.seen(self.send(carol, "hello"))
 
-    def receive(self, *people):
-        for who in people or self.people:
-            who.must("receive", "--json")
+    @staticmethod
+    def members(who):
+        groups = who.act("group", "list")
+        return groups[0]["members"] if groups and groups[0]["name"] else []
 
     def send(self, who, *args):
-        return lines(who.must("send", "Birds", *args, "--json"))[0]["id"]
+        return who.act("send", NAME, *args)[0]["id"]
 
-    def act(self, who, *args):
-        return lines(who.must(*args, "--json"))
+    def see(self, who, message, **fields):
+        return who.see(NAME, message, **fields)
 
-    def last(self, who):
-        """The newest message, after what waits was received."""
-        self.receive(who)
-        return who.history("Birds")[-1]
+    def seen(self, message, **fields):
+        return [self.see(who, message, **fields) for who in self.people]
 
     # ---- the rows
 
     def reactions_and_edits(self):
         message = self.send(self.alice, "heron at teh pond")
-        self.receive(self.bob, self.carol)
-        self.act(self.bob, "react", message[:8], "\N{SWAN}")
-        self.act(self.alice, "edit", message, "heron at the pond")
-        for who in self.people:
-            seen = self.last(who)
-            assert seen["reactions"] == [{"from": BOB, "emoji": "\N{SWAN}"}], seen
-            assert seen["text"] == "heron at the pond" and seen["edited"], seen
-            assert seen["chat"] == self.chat, seen
-        assert self.last(self.carol)["from"] == ALICE
+        self.see(self.bob, message)
+        self.bob.act("react", message[:8], "\N{SWAN}")
+        self.alice.act("edit", message, "heron at the pond")
+        liked = [{"from": BOB, "emoji": "\N{SWAN}"}]
+        self.seen(message, text="heron at the pond", edited=True, reactions=liked, chat=self.chat)
+        self.see(self.carol, message, **{"from": ALICE})
 
     def deletions(self):
         message = self.send(self.bob, "not for aardvarks")
-        self.receive(self.alice, self.carol)
+        self.see(self.carol, message)
         refused = self.carol.run("delete", message, "--json")
         assert refused.returncode == 3, refused
-        self.act(self.alice, "delete", message)  # an admin
+        self.see(self.alice, message)
+        self.alice.act("delete", message)  # she is an admin
+        self.seen(message, deleted=True, text="")
         for who in self.people:
-            assert self.last(who)["deleted"]
-            assert not self.act(who, "search", "aardvarks")
+            assert not who.act("search", "aardvarks")
 
     def a_reply_that_mentions(self):
-        question = self.send(self.alice, "who brings the telescope?")
-        self.receive(self.bob)
-        self.send(self.bob, "--reply", question[:8], "--mention", CAROL, "she does")
-        seen = self.last(self.carol)
-        assert seen["reply_to"]["id"] == question and seen["mentions"] == [CAROL], seen
-        row = [each for each in self.act(self.carol, "contacts") if each["type"] == "group"][0]
-        assert row["name"] == "Birds" and row["mentions"] == 1 and row["unread"] >= 2, row
-        outside = self.bob.run("send", "Birds", "--mention", "+33699999999", "who?", "--json")
+        self.bob.act("mute", NAME)
+        message = self.send(self.alice, "who comes?")
+        self.see(self.bob, message)
+        answer = self.send(self.carol, "--reply", message, "--mention", BOB, "@" + BOB + "?")
+        self.see(self.bob, answer, mentions=[BOB], reply_to={"id": message, "text": "who comes?"})
+        row = [each for each in self.bob.act("contacts") if each["type"] == "group"][0]
+        assert row["unread"] and row["mentions"] == 1 and row["muted"], row
+        outside = self.bob.run("send", "bird watchers", "--mention", "+33699999999", "who?")
         assert outside.returncode == 2, outside
+        self.bob.act("unmute", NAME)
 
     def a_poll(self):
-        self.receive()
-        poll = self.act(self.alice, "poll", "Birds", "When?", "dawn", "dusk")[0]["id"]
-        self.receive(self.bob, self.carol)
-        self.act(self.bob, "vote", poll, "1")
-        self.act(self.carol, "vote", poll, "2")
-        options = self.last(self.alice)["poll"]["options"]
-        assert [option["votes"] for option in options] == [[BOB], [CAROL]], options
+        poll = self.alice.act("poll", NAME, "When?", "dawn", "dusk")[0]["id"]
+        for who, answer in ((self.bob, "1"), (self.carol, "2")):
+            self.see(who, poll)
+            who.act("vote", poll, answer)
+        self.seen(poll, poll={"multiple": False, "options": [
+            {"text": "dawn", "votes": [BOB]}, {"text": "dusk", "votes": [CAROL]}]})
 
     def a_pin_and_a_forward(self):
         message = self.send(self.bob, "meet at six")
-        self.receive(self.alice)
+        self.seen(message)
         assert self.bob.run("pin", message).returncode == 3
-        self.act(self.alice, "pin", message)
-        pins = [each for each in lines(self.bob.must("receive", "--json")) if each["type"] == "pin"]
-        assert pins == [{"type": "pin", "for": message, "from": ALICE, "chat": self.chat,
-                         "on": True}], pins
-        self.act(self.bob, "forward", message, "Birds", ALICE)
-        assert self.last(self.carol)["forwards"] == 1
+        self.alice.act("pin", message)
+        pin = self.heard[self.bob].until(lambda line: line["type"] == "pin")
+        assert pin == {"type": "pin", "for": message, "from": ALICE, "chat": self.chat,
+                       "on": True}, pin
+        copies = {each["to"]: each["id"] for each in self.bob.act("forward", message, NAME, ALICE)}
+        self.see(self.carol, copies[NAME], forwards=1)
+        self.alice.see(BOB, copies[ALICE], forwards=1)
 
     def view_once_and_disappearing(self):
         message = self.send(self.alice, "--view-once", "the code is 1234")
-        assert self.last(self.bob)["text"] == ""
-        assert self.act(self.bob, "open", message)[0]["text"] == "the code is 1234"
+        self.see(self.bob, message, text="", view_once=True)
+        assert self.bob.act("open", message)[0]["text"] == "the code is 1234"
         assert self.bob.run("open", message).returncode == 4
-        self.receive(self.alice)
-        opened = [each["opened"] for each in self.alice.history("Birds") if each["id"] == message]
-        assert opened == [True], opened
-        assert self.bob.run("disappear", "Birds", "2s").returncode == 3
-        self.act(self.alice, "disappear", "Birds", "2s")
-        self.receive(self.bob)
+        self.see(self.alice, message, opened=True)
+        assert self.bob.run("disappear", NAME, "2s").returncode == 3
+        self.alice.act("disappear", NAME, "2s")
+        processes.wait_until(
+            lambda: [1 for each in self.bob.history(NAME) if "sets_lifetime_s" in each],
+            30, "it is known to disappear")
         gone = self.send(self.bob, "soon gone")
-        self.carol.must("receive", "--read", "--json")
-        time.sleep(3)
-        for who in (self.bob, self.carol):
-            assert gone not in [each["id"] for each in who.history("Birds")]
-        self.act(self.alice, "disappear", "Birds", "off")
-        self.receive()
+        self.see(self.carol, gone, lifetime_s=2)
+        self.carol.read(NAME)
+        self.bob.gone(NAME, gone)
+        self.carol.gone(NAME, gone)
+        off = self.alice.act("disappear", NAME, "off")[0]["id"]
+        self.seen(off)
+
+    def who_writes(self):
+        bob, carol = self.bob.chat(NAME), self.carol.chat(NAME)
+        bob.wish({"typing": True})
+        carol.until(lambda line: line["type"] == "typing" and line["from"] == [BOB])
+        bob.wish({"send": "a heron"})
+        carol.until(lambda line: line["type"] == "message" and line["text"] == "a heron")
+        carol.until(lambda line: line["type"] == "typing" and line["from"] == [])
+        bob.process.kill()
+        carol.process.kill()
 
     def who_has_it(self):
+        self.carol.kill()
         message = self.send(self.alice, "roll call")
-        self.bob.must("receive", "--read", "--json")
-        self.receive(self.alice)
-        info = self.act(self.alice, "info", message)[0]
-        members = {each["phone"]: each for each in info["members"]}
-        assert members[BOB]["read_ms"] and not members[CAROL]["delivered_ms"], members
-        self.act(self.carol, "settings", "read-receipts", "off")
-        self.carol.must("receive", "--read", "--json")
-        self.receive(self.alice)
-        info = self.act(self.alice, "info", message)[0]
-        members = {each["phone"]: each for each in info["members"]}
-        assert members[CAROL]["delivered_ms"] and not members[CAROL]["read_ms"], members
-        assert info["status"] == "delivered", info
+        self.see(self.bob, message)
+        self.bob.read(NAME)
+
+        def info(who):
+            told = self.alice.act("info", message)[0]
+            member = [each for each in told["members"] if each["phone"] == who.phone][0]
+            return member["delivered_ms"] is not None, member["read_ms"] is not None
+        processes.wait_until(lambda: info(self.bob) == (True, True), 30, lambda: info(self.bob))
+        assert info(self.carol) == (False, False)
+        self.carol.act("settings", "read-receipts", "off")
+        self.heard[self.carol] = self.carol.follow()
+        self.see(self.carol, message)
+        self.carol.read(NAME)
+        later = self.send(self.carol, "here")  # comes after what tells of her reading, if anything
+        self.see(self.alice, later)
+        assert info(self.carol) == (True, False), info(self.carol)
+        assert self.alice.act("info", message)[0]["status"] == "delivered"
+
+    def unread_over_restarts(self, server):
+        self.bob.read(NAME)
+
+        def unread():
+            rows = {each["type"]: each for each in self.bob.act("contacts")}
+            return rows["group"]["unread"]
+        assert unread() == 0
+        self.see(self.bob, self.send(self.alice, "one"))
+        self.bob.kill()
+        server.kill()
+        server.start()
+        self.heard[self.bob] = self.bob.follow()
+        self.see(self.bob, self.send(self.carol, "two"))
+        self.bob.kill()
+        assert unread() == 2, unread()
+        self.heard[self.bob] = self.bob.follow()
+        badge = self.bob.chat(ALICE).until(lambda line: line["type"] == "unread")
+        assert (badge["messages"], badge["chats"]) == (2, 1), badge
+        self.bob.read(NAME)
+        assert unread() == 0
 
     def settings_of_the_chat(self):
-        self.act(self.bob, "archive", "Birds")
-        self.act(self.bob, "mute", self.chat, "--for", "8h")
-        self.act(self.bob, "draft", "Birds", "half a thought")
-        assert self.act(self.bob, "draft", "Birds")[0]["draft"] == "half a thought"
-        row = [each for each in self.act(self.bob, "contacts") if each["type"] == "group"][0]
+        self.bob.act("archive", NAME)
+        self.bob.act("mute", self.chat, "--for", "8h")
+        self.bob.act("draft", NAME, "half a thought")
+        assert self.bob.act("draft", self.chat)[0]["draft"] == "half a thought"
+        row = [each for each in self.bob.act("contacts") if each["type"] == "group"][0]
         assert row["archived"] and row["muted"], row
         message = self.send(self.alice, "a bittern booms")
-        self.receive(self.bob)
-        found = self.act(self.bob, "search", "bittern", "--chat", "Birds")
+        self.see(self.bob, message)
+        found = self.bob.act("search", "bittern", "--chat", NAME)
         assert [each["id"] for each in found] == [message], found
 
 
@@ -150,10 +183,14 @@ def main():
         try:
             carol.register()
             group = Group(alice, bob, carol)
+
+            def unread_over_restarts():
+                group.unread_over_restarts(server)
             return processes.run_checks([
                 group.reactions_and_edits, group.deletions, group.a_reply_that_mentions,
                 group.a_poll, group.a_pin_and_a_forward, group.view_once_and_disappearing,
-                group.who_has_it, group.settings_of_the_chat])
+                group.who_writes, group.who_has_it, unread_over_restarts,
+                group.settings_of_the_chat])
         finally:
             carol.kill()
 

@@ -1,130 +1,137 @@
 #!/usr/bin/env python3
 """What people do with messages, by the command line: a server, Alice and Bob, real processes."""
-import json
 import sys
-import time
 
 import processes
 from processes import ALICE, BOB
 
 
-def lines(octets):
-    return [json.loads(line) for line in octets.splitlines()]
-
-
 class Chat:
+    """Two people whose devices are on: what is sent arrives by itself."""
+
     def __init__(self, server, alice, bob):
         self.server, self.alice, self.bob = server, alice, bob
+        for who in (alice, bob):
+            who.follow()
 
     def send(self, who, *args):
-        whom = BOB if who is self.alice else ALICE
-        return lines(who.must("send", whom, *args, "--json"))[0]["id"]
+        return who.act("send", BOB if who is self.alice else ALICE, *args)[0]["id"]
 
-    def last(self, who):
-        """The newest message, after what waits was received."""
-        who.must("receive", "--json")
-        return who.history(BOB if who is self.alice else ALICE)[-1]
-
-    def act(self, who, *args):
-        return lines(who.must(*args, "--json"))
+    def see(self, who, message, **fields):
+        return who.see(BOB if who is self.alice else ALICE, message, **fields)
 
     # ---- the rows
 
     def a_reaction(self):
         message = self.send(self.alice, "lunch?")
-        self.last(self.bob)
-        self.act(self.bob, "react", message[:8], "\N{THUMBS UP SIGN}")
+        self.see(self.bob, message)
+        self.bob.act("react", message[:8], "\N{THUMBS UP SIGN}")
         liked = {"from": BOB, "emoji": "\N{THUMBS UP SIGN}"}
-        assert self.last(self.alice)["reactions"] == [liked]
-        self.act(self.bob, "react", message, "--remove")
-        assert "reactions" not in self.last(self.alice)
+        self.see(self.alice, message, reactions=[liked])
+        self.bob.act("react", message, "--remove")
+        self.see(self.alice, message, reactions=None)
 
     def an_edit_and_a_deletion(self):
         message = self.send(self.alice, "see you at aardvark")
-        self.last(self.bob)
+        self.see(self.bob, message)
         refused = self.bob.run("edit", message, "forged", "--json")
         assert refused.returncode == 3, refused
-        self.act(self.alice, "edit", message, "see you at ten")
-        edited = self.last(self.bob)
-        assert (edited["text"], edited["edited"]) == ("see you at ten", True), edited
-        assert not self.act(self.bob, "search", "aardvark")
-        self.act(self.alice, "delete", message)
-        gone = self.last(self.bob)
-        assert gone["deleted"] and gone["text"] == "", gone
-        assert not self.act(self.bob, "search", "ten")
+        self.alice.act("edit", message, "see you at ten")
+        self.see(self.bob, message, text="see you at ten", edited=True)
+        assert not self.bob.act("search", "aardvark")
+        self.alice.act("delete", message)
+        self.see(self.bob, message, deleted=True, text="")
+        assert not self.bob.act("search", "ten")
 
     def a_reply_and_a_forward(self):
         message = self.send(self.alice, "who brings the cake?")
-        self.last(self.bob)
-        self.send(self.bob, "--reply", message[:8], "I do")
-        assert self.last(self.alice)["reply_to"] == {"id": message, "text": "who brings the cake?"}
-        self.act(self.bob, "forward", message, ALICE)
-        assert self.last(self.alice)["forwards"] == 1
+        self.see(self.bob, message)
+        answer = self.send(self.bob, "--reply", message[:8], "I do")
+        self.see(self.alice, answer, reply_to={"id": message, "text": "who brings the cake?"})
+        copy = self.bob.act("forward", message, ALICE)[0]["id"]
+        self.see(self.alice, copy, forwards=1)
         many = self.bob.run("forward", message, *[ALICE] * 6)
         assert many.returncode == 3 and b"at most 5" in many.stderr, many
 
     def a_poll(self):
-        poll = self.act(self.alice, "poll", BOB, "Where?", "sea", "hills")[0]["id"]
-        self.last(self.bob)
-        self.act(self.bob, "vote", poll, "1")
-        self.act(self.bob, "vote", poll, "2")
-        options = self.last(self.alice)["poll"]["options"]
-        assert [option["votes"] for option in options] == [[], [BOB]], options
+        poll = self.alice.act("poll", BOB, "Where?", "sea", "hills")[0]["id"]
+        self.see(self.bob, poll)
+        self.bob.act("vote", poll, "1")
+        self.bob.act("vote", poll, "2")
+        self.see(self.alice, poll, poll={"multiple": False, "options": [
+            {"text": "sea", "votes": []}, {"text": "hills", "votes": [BOB]}]})
 
     def view_once(self):
         message = self.send(self.alice, "--view-once", "the code is 1234")
-        seen = self.last(self.bob)
-        assert seen["view_once"] and seen["text"] == "", seen
-        assert self.act(self.bob, "open", message)[0]["text"] == "the code is 1234"
+        self.see(self.bob, message, view_once=True, text="")
+        self.bob.kill()  # and still there
+        self.bob.follow()
+        assert self.bob.act("open", message)[0]["text"] == "the code is 1234"
         assert self.bob.run("open", message).returncode == 4
-        assert self.last(self.alice)["opened"]
+        self.see(self.alice, message, opened=True)
 
     def disappearing(self):
-        self.act(self.alice, "disappear", BOB, "2s")
+        self.alice.act("disappear", BOB, "2s")
         message = self.send(self.alice, "soon gone")
-        self.last(self.bob)
-        self.bob.must("chat", ALICE, "--json", text='{"read":true}\n')
-        time.sleep(3)
-        for who in (self.alice, self.bob):
-            assert message not in [each["id"] for each in
-                                   who.history(BOB if who is self.alice else ALICE)]
-        self.act(self.alice, "disappear", BOB, "off")
-        self.last(self.bob)
+        self.see(self.bob, message, lifetime_s=2)
+        self.bob.read(ALICE)
+        self.bob.kill()  # its time passes all the same
+        self.alice.gone(BOB, message)
+        self.bob.follow()
+        self.bob.gone(ALICE, message)
+        self.see(self.bob, self.alice.act("disappear", BOB, "off")[0]["id"], sets_lifetime_s=0)
 
     def cards_places_and_previews(self):
-        self.send(self.alice, "--contact", "Carol", "+33611223344")
-        assert self.last(self.bob)["contact"] == {"name": "Carol", "phone": "+33611223344"}
-        self.send(self.alice, "--location", "48.8566,2.3522,Paris")
-        assert self.last(self.bob)["location"]["name"] == "Paris"
-        self.send(self.alice, "look", "--preview-url", "https://example.org",
-                  "--preview-title", "T")
-        assert self.last(self.bob)["preview"]["title"] == "T"
+        card = self.send(self.alice, "--contact", "Carol", "+33611223344")
+        self.see(self.bob, card, contact={"name": "Carol", "phone": "+33611223344"})
+        place = self.send(self.alice, "--location", "48.8566,2.3522,Paris")
+        assert self.see(self.bob, place)["location"]["name"] == "Paris"
+        link = self.send(self.alice, "look", "--preview-url", "https://example.org",
+                         "--preview-title", "T")
+        assert self.see(self.bob, link)["preview"]["title"] == "T"
+
+    def a_safety_number(self):
+        for _ in range(2):  # to look at it is not to have compared it
+            shown = self.alice.act("verify", BOB)[0]
+            assert not shown["verified"], shown
+        assert self.alice.act("verify", BOB, "--mark")[0]["verified"]
+        assert self.bob.act("verify", ALICE)[0]["digits"] == shown["digits"]
+        assert not self.alice.act("verify", BOB, "--unmark")[0]["verified"]
 
     def search_and_info(self):
         message = self.send(self.alice, "Caf\N{LATIN SMALL LETTER E WITH ACUTE} Z\u00dcRICH")
-        self.last(self.bob)
-        assert [each["id"] for each in self.act(self.bob, "search", "zuri cafe")] == [message]
-        self.last(self.alice)
-        info = self.act(self.alice, "info", message)[0]
+        self.see(self.bob, message)
+        found = self.bob.act("search", "zuri", "cafe")
+        assert [each["id"] for each in found] == [message]
+        self.see(self.alice, message, status="delivered")
+        info = self.alice.act("info", message)[0]
         assert info["members"][0]["delivered_ms"], info
 
+    def who_writes(self):
+        alice, bob = self.alice.chat(BOB), self.bob.chat(ALICE)
+        alice.wish({"typing": True})
+        bob.until(lambda line: line["type"] == "typing" and line["from"] == [ALICE])
+        alice.wish({"typing": False})
+        bob.until(lambda line: line["type"] == "typing" and line["from"] == [])
+        for chat in (alice, bob):
+            chat.process.kill()
+
     def chats_and_settings(self):
-        self.act(self.bob, "archive", ALICE)
-        self.act(self.bob, "draft", ALICE, "half a thought")
-        assert self.act(self.bob, "draft", ALICE)[0]["draft"] == "half a thought"
-        self.send(self.alice, "one more")
-        self.bob.must("receive")
-        contact = self.act(self.bob, "contacts")[0]
+        self.bob.act("archive", ALICE)
+        self.bob.act("draft", ALICE, "half a thought")
+        assert self.bob.act("draft", ALICE)[0]["draft"] == "half a thought"
+        self.see(self.bob, self.send(self.alice, "one more"))
+        contact = self.bob.act("contacts")[0]
         assert contact["archived"] and contact["unread"] > 0, contact
-        self.bob.must("chat", ALICE, "--json", text='{"read":true}\n')
-        assert self.act(self.bob, "contacts")[0]["unread"] == 0
-        assert not self.act(self.bob, "settings", "read-receipts", "off")[0]["read_receipts"]
+        self.bob.read(ALICE)
+        assert self.bob.act("contacts")[0]["unread"] == 0
+        assert not self.bob.act("settings", "read-receipts", "off")[0]["read_receipts"]
 
     def a_broadcast_and_a_note(self):
-        self.act(self.alice, "broadcast", "create", "friends", BOB)
-        self.act(self.alice, "broadcast", "send", "Friends", "hello everybody")
-        assert self.last(self.bob)["text"] == "hello everybody"
-        self.act(self.alice, "broadcast", "delete", "friends")
+        self.alice.act("broadcast", "create", "friends", BOB)
+        said = self.alice.act("broadcast", "send", "Friends", "hello everybody")[0]["id"]
+        self.see(self.bob, said, text="hello everybody")
+        self.alice.act("broadcast", "delete", "friends")
         self.alice.must("send", ALICE, "buy milk")
         assert self.alice.history(ALICE)[-1]["text"] == "buy milk"
 
@@ -136,7 +143,8 @@ def main():
         return processes.run_checks([
             chat.a_reaction, chat.an_edit_and_a_deletion, chat.a_reply_and_a_forward, chat.a_poll,
             chat.view_once, chat.disappearing, chat.cards_places_and_previews,
-            chat.search_and_info, chat.chats_and_settings, chat.a_broadcast_and_a_note])
+            chat.a_safety_number, chat.search_and_info, chat.who_writes, chat.chats_and_settings,
+            chat.a_broadcast_and_a_note])
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "apps/godwit/group_command.h"
+#include "apps/godwit/group_news.h"
 #include "apps/godwit/message_commands.h"
 #include "client/history.h"
 #include "client/search.h"
@@ -70,6 +71,7 @@ void ChatCommand::tell_chat() {
   numbers_.clear();
   for (const auto& each : engine.groups()) {
     if (!group || each.id != std::get<GroupId>(with_)) continue;
+    group_ = each;
     object["group"] = who({}, chat_);
     object["member"] = each.member;
     object["announcements"] = each.announcements;
@@ -147,6 +149,13 @@ void ChatCommand::tell_status(const client::StatusChanged& change) {
   emit(object);
 }
 
+void ChatCommand::tell_news(const client::GroupChanged& change) {
+  const std::string& me = client_.engine().profile().phone;
+  for (const std::string& text : group_news(group_, change.group, change.actor, me)) {
+    emit({{"type", "news"}, {"chat", who({}, chat_)}, {"text", text}});
+  }
+}
+
 bool ChatCommand::is_here(const std::string& phone, client::ChatId chat) const {
   if (!chat_.is_nil() && chat == chat_) return true;
   const auto* number = std::get_if<std::string>(&with_);
@@ -177,7 +186,12 @@ void ChatCommand::on_event(const client::Event& event) {
     else typing_.erase(name(typing->from));
     tell_typing();
   } else if (const auto* group = std::get_if<client::GroupChanged>(&event)) {
-    if (client::ChatId(group->group.id) == chat_) tell_chat();
+    if (client::ChatId(group->group.id) != chat_) return;
+    tell_news(*group);
+    tell_chat();
+  } else if (const auto* lie = std::get_if<client::GroupRefused>(&event)) {
+    if (client::ChatId(lie->group) != chat_) return;
+    emit({{"type", "refused"}, {"reason", lie->text}, {"chat", who({}, chat_)}});
   } else if (const auto* identity = std::get_if<client::IdentityChanged>(&event)) {
     if (is_here(identity->phone, identity->user)) emit({{"type", "identity"}, {"changed", true}});
   } else if (std::holds_alternative<client::ConnectionChanged>(event)) {
@@ -366,9 +380,13 @@ Result<void> ChatCommand::act(const client::Message& message, Act act) {
 Result<void> ChatCommand::forward(const Json& wish, const client::Message& message) {
   std::vector<client::Recipient> recipients;
   for (const std::string& text : texts_at(wish, "to")) {
+    if (text.starts_with('+')) {
+      recipients.emplace_back(text);
+      continue;
+    }
     const auto group = find_group(client_.engine(), text);
-    if (!text.starts_with('+') && !group) return fail(Code::kNotFound, "there is no such group");
-    recipients.push_back(group ? client::Recipient(group->id) : client::Recipient(text));
+    if (!group) return fail(group.error());
+    recipients.emplace_back(group->id);
   }
   const auto ids = client_.act([&](auto& engine, Env& env, auto& out) {
     return engine.forward(message, recipients, env, out);
@@ -377,6 +395,7 @@ Result<void> ChatCommand::forward(const Json& wish, const client::Message& messa
   for (std::size_t i = 0; i < ids->size(); ++i) {
     if (chat_of(recipients[i]) == chat_) composed_.push_back({(*ids)[i], message.text, now()});
   }
+  emit({{"type", "forwarded"}, {"id", id_text(message.id)}, {"to", texts_at(wish, "to")}});
   return {};
 }
 

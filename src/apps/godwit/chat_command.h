@@ -54,6 +54,7 @@ class ChatCommand final : public Command {
   Result<void> act(const client::Message& message, client::Act act);
   Result<void> forward(const Json& wish, const client::Message& message);
   Result<void> disappear(const std::string& time);
+  void tell_news(const client::GroupChanged& change);
   void search(const std::string& words);
   void older();
   void mark_read();
@@ -70,6 +71,7 @@ class ChatCommand final : public Command {
   std::set<MessageId> starred_;  // so, and taken off
   bool settled_ = false;  // the chat was changed, so
   std::set<std::string> numbers_;  // of the group, as told
+  client::GroupView group_;  // as told
   std::map<std::string, Instant> typing_;  // who composes, and until when it is believed
   Timer fading_;
 };

@@ -10,6 +10,7 @@ namespace godwit::cli {
 namespace {
 
 constexpr std::size_t kEarly = 1000;  // statuses kept for messages that may still be told
+constexpr std::size_t kNamed = 20;  // members whom a note about a message names
 
 std::size_t columns_of(char32_t c) {
   const int width = ::wcwidth(static_cast<wchar_t>(c));
@@ -273,10 +274,31 @@ void ChatModel::inform(const Json& object) {
   } else if (type == "opened") {
     note("① " + printable(text_at(object, "text"), true) +
          "\nIt is gone now: nobody sees it here again.");
+  } else if (type == "news") {
+    note("· " + shown_at(object, "text"));
+  } else if (type == "refused") {
+    note("! " + shown_at(object, "reason"));
+  } else if (type == "forwarded") {
+    std::vector<std::string> to;
+    for (const Json& each : list_at(object, "to")) {
+      if (each.is_string()) to.push_back(printable(each.get<std::string>()));
+    }
+    note("↪ forwarded to " + joined(to));
   } else if (type == "info") {
     std::string text = "composed " + time(object, "composed_ms");
-    for (const Json& member : list_at(object, "members")) {
-      text += "\n" + shown_at(member, "phone") + "  delivered " + time(member, "delivered_ms") +
+    const Json& members = list_at(object, "members");
+    if (members.size() > kNamed) {
+      const auto count = [&](const char* key) {
+        std::size_t those = 0;
+        for (const Json& member : members) those += number_at(member, key) != 0 ? 1 : 0;
+        return grouped(those);
+      };
+      return note(text + "\ndelivered to " + count("delivered_ms") + " of " +
+                  grouped(members.size()) + ", read by " + count("read_ms") + ": godwit info " +
+                  text_at(object, "id").substr(0, 8) + " names them");
+    }
+    for (const Json& member : members) {
+      text += "\n" + name_at(member, "phone") + "  delivered " + time(member, "delivered_ms") +
               "  read " + time(member, "read_ms");
     }
     note(text);
@@ -289,9 +311,17 @@ void ChatModel::settle(const Json& object) {
   verified_ = flag_at(object, "verified");
   group_ = object.contains("group");
   members_.clear();
+  bool admin = false;
   for (const Json& member : list_at(object, "members")) {
     const std::string number = name_at(member, "number");
+    admin = admin || (number == me_ && flag_at(member, "admin"));
     members_.push_back((number == me_ ? "you" : number) + (flag_at(member, "admin") ? "*" : ""));
+  }
+  closed_.clear();
+  if (group_ && object.contains("member") && !flag_at(object, "member")) {
+    closed_ = "You are not in this group: nothing newer comes";
+  } else if (flag_at(object, "announcements") && !admin) {
+    closed_ = "Only admins send here";
   }
   const std::int64_t seconds = number_at(object, "lifetime_s");
   lifetime_ = seconds > 0 ? lifetime_text({seconds * 1000}) : std::string();
@@ -300,6 +330,13 @@ void ChatModel::settle(const Json& object) {
     pinned_ = first_line(printable(text_at(pin, "text"), true));
   }
   if (!std::exchange(started_, true)) text_back_ = text_at(object, "draft");
+}
+
+std::string ChatModel::people(std::size_t columns) const {
+  std::string all = joined(members_);
+  if (columns_of(from_utf8(all)) <= columns) return all;
+  all = grouped(members_.size()) + " members";
+  return columns_of(from_utf8(all)) <= columns ? all : std::string();
 }
 
 std::string ChatModel::typing() const {

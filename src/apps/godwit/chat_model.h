@@ -63,6 +63,10 @@ class ChatModel {
   bool group() const { return group_; }
   // In a group: who is in it, admins marked.
   const std::vector<std::string>& members() const { return members_; }
+  // The same in at most so many columns; how many they are, where they do not fit.
+  std::string people(std::size_t columns) const;
+  // Why nothing can be sent here; empty: it can.
+  const std::string& closed() const { return closed_; }
   // "Disappearing after 24 hours", pinned message, who composes; empty: nothing.
   const std::string& lifetime() const { return lifetime_; }
   const std::string& pinned() const { return pinned_; }
@@ -116,6 +120,7 @@ class ChatModel {
   std::string with_;
   std::string me_;
   std::vector<std::string> members_;
+  std::string closed_;
   std::string lifetime_;
   std::string pinned_;
   std::vector<std::string> typing_;

@@ -103,6 +103,31 @@ TEST_F(ChatModelTest, SendersAreNamedOncePerRunInAGroup) {
   message("d", "out", "mine");
   EXPECT_EQ(shown(80, 10), "──  Tuesday 14 November 2023  ──|+2|one|two|+3|three|mine|");
   EXPECT_EQ(model_.members(), (std::vector<std::string>{"you*", "+2"}));
+  EXPECT_EQ(model_.people(8), "you*, +2");
+  EXPECT_EQ(model_.people(7), "") << "and no half of a number";
+  EXPECT_EQ(model_.closed(), "");
+}
+
+TEST_F(ChatModelTest, SaysWhereNothingCanBeSent) {
+  const auto chat = [&](const char* rest) {
+    model_.apply(R"({"type":"chat","with":"Birds","me":"+1","group":"group:ab",)" +
+                 std::string(rest) + "}");
+    return model_.closed();
+  };
+  EXPECT_EQ(chat(R"("member":false,"members":[])"),
+            "You are not in this group: nothing newer comes");
+  EXPECT_EQ(chat(R"("member":true,"announcements":true,"members":[{"number":"+1"}])"),
+            "Only admins send here");
+  EXPECT_EQ(chat(R"("member":true,"announcements":true,
+                    "members":[{"number":"+1","admin":true}])"),
+            "");
+}
+
+TEST_F(ChatModelTest, TellsWhatHappenedInTheGroupAndToForwards) {
+  model_.apply(R"({"type":"news","chat":"group:ab","text":"+2 left\u001b"})");
+  model_.apply(R"({"type":"forwarded","id":"aa","to":["+2","Bird Watchers"]})");
+  const std::string all = shown(80, 9);
+  EXPECT_TRUE(all.ends_with("· +2 left␛|↪ forwarded to +2, Bird Watchers|")) << all;
 }
 
 TEST_F(ChatModelTest, ShowsWhatGoesWithAMessageAndWhatWasDoneToIt) {
@@ -187,6 +212,8 @@ TEST_F(SlashTest, NumbersAndDefaultsNameMessages) {
             R"({"poll":"Where to?","options":["sea","hills"]})");
   EXPECT_EQ(wish("/forward 1 +33612345678 Birds"),
             R"({"forward":"dd","to":["+33612345678","Birds"]})");
+  EXPECT_EQ(wish("/forward \"Bird Watchers\" 'x y' Bob's “a b” \"open"),
+            R"({"forward":"dd","to":["Bird Watchers","x y","Bob's","a b","\"open"]})");
   EXPECT_EQ(wish("/disappear 24h"), R"({"disappear":"24h"})");
 }
 

@@ -52,6 +52,13 @@ std::u32string_view head_of(std::u32string_view text, std::size_t columns) {
   return text;
 }
 
+// `text`, or as much of it as fits with the sign that something is missing.
+std::u32string cut(std::string_view text, std::size_t columns) {
+  std::u32string whole = from_utf8(text);
+  if (columns_of(whole) <= columns || columns == 0) return whole;
+  return std::u32string(head_of(whole, columns - 1)) + U'…';
+}
+
 }  // namespace
 
 void ChatView::open() {
@@ -123,7 +130,7 @@ void ChatView::refresh() {
   draw_lines(1 + pinned, width, height - 3 - pinned);
   if (pinned != 0) {
     attron(A_DIM);
-    put(1, 1, head_of(from_utf8("⚲ " + model_.pinned()), static_cast<std::size_t>(width - 2)));
+    put(1, 1, cut("⚲ " + model_.pinned(), static_cast<std::size_t>(width - 2)));
     attroff(A_DIM);
   }
   draw_title(width);
@@ -135,26 +142,22 @@ void ChatView::refresh() {
 void ChatView::draw_title(int width) {
   attron(COLOR_PAIR(kPairTitle) | A_BOLD);
   mvhline(0, 0, ' ', width);
+  const std::size_t columns = static_cast<std::size_t>(width);
+  const std::size_t most = columns - columns / 3 - 2;
   std::string title = model_.with() + (model_.verified() ? "  ✓ verified" : "");
   if (!model_.lifetime().empty()) title += "  ⏱ " + model_.lifetime();
   if (const std::string typing = model_.typing(); !typing.empty()) {
     title += "  " + typing;
   } else if (model_.group()) {
-    for (const std::string& member : model_.members()) {
-      title += (&member == &model_.members().front() ? "  " : ", ") + member;
-    }
+    const std::size_t taken = columns_of(from_utf8(title)) + 2;
+    title += "  " + model_.people(most - std::min(most, taken));
   }
-  const std::size_t columns = static_cast<std::size_t>(width);
-  std::u32string head(head_of(from_utf8(title), columns - columns / 3 - 2));
-  if (columns_of(head) < columns_of(from_utf8(title))) head.back() = U'…';
-  put(0, 1, head);
+  put(0, 1, cut(title, most));
   attroff(COLOR_PAIR(kPairTitle) | A_BOLD);
   const std::string state = model_.online()           ? "● online"
                             : model_.reason().empty() ? "○ connecting…"
                                                       : "○ offline: " + model_.reason();
-  const std::u32string text = from_utf8(state);
-  const std::size_t room = columns / 3;
-  const std::u32string_view shown = head_of(text, room);
+  const std::u32string shown = cut(state, columns / 3);
   const int pair = model_.online() ? kPairOnline : kPairOffline;
   attron(COLOR_PAIR(pair) | A_BOLD);
   put(0, width - static_cast<int>(columns_of(shown)) - 1, shown);
@@ -206,8 +209,14 @@ void ChatView::draw_input(int row, int width) {
   mvhline(row - 1, 0, ACS_HLINE, width);
   attroff(A_DIM);
   if (!model_.problem().empty()) {
+    // A long one takes lines of the conversation.
+    const auto lines = wrap(from_utf8(model_.problem()), static_cast<std::size_t>(width - 6));
+    const int first = std::max(row - static_cast<int>(lines.size()), 1);
     attron(COLOR_PAIR(kPairProblem) | A_BOLD);
-    put(row - 1, 2, " " + model_.problem() + " ");
+    for (int at = first; at < row; ++at) {
+      if (at + 1 < row) mvhline(at, 0, ' ', width);
+      put(at, 2, U" " + lines[static_cast<std::size_t>(at - first)] + U" ");
+    }
     attroff(COLOR_PAIR(kPairProblem) | A_BOLD);
   } else if (scroll_ > 0) {
     put(row - 1, 2, below_ > 0 ? " ↓ " + grouped(below_) + " new " : " ↓ PgDn ");
@@ -234,8 +243,10 @@ void ChatView::draw_input(int row, int width) {
   put(row, 2, before);
   if (text.empty()) {
     attron(A_DIM);
-    put(row, 2,
-        head_of(U"Message   (Enter sends, /help shows what else there is, Esc leaves)", room));
+    const std::string what = model_.closed().empty()
+                                 ? "Message   (Enter sends, /help shows what else there is, "
+                                 : model_.closed() + "   (/help shows what there is, ";
+    put(row, 2, head_of(from_utf8(what + "Esc leaves)"), room));
     attroff(A_DIM);
   } else {
     addwstr(wide(after).c_str());

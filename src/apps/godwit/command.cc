@@ -43,11 +43,18 @@ std::string Command::name(UserId user) const {
   return who(contact == nullptr ? std::string() : contact->phone, user);
 }
 
+std::optional<client::GroupView> Command::named_group(const std::string& name) {
+  auto found = find_group(client_.engine(), name);
+  if (found) return std::move(*found);
+  const bool several = found.error().code == Code::kConflict;
+  refuse(several ? kExitUsage : kExitNotFound, several ? "ambiguous" : "not_found",
+         "\"" + printable(name) + "\": " + std::string(found.error().text));
+  return std::nullopt;
+}
+
 std::optional<client::Recipient> Command::recipient(const std::string& text) {
   if (text.starts_with('+')) return text;
-  if (const auto group = find_group(client_.engine(), text)) return group->id;
-  refuse(kExitNotFound, "not_found",
-         "no group, or several, are called that: godwit group list shows their ids");
+  if (const auto group = named_group(text)) return group->id;
   return std::nullopt;
 }
 

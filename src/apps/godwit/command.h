@@ -108,6 +108,8 @@ class Command {
   Names names() const {
     return [this](UserId user) { return name(user); };
   }
+  // The group of this name or id (group_command.h); nullopt after an error.
+  std::optional<client::GroupView> named_group(const std::string& name);
   // Whom a number, or a group's name or id, means; nullopt after an error.
   std::optional<client::Recipient> recipient(const std::string& text);
   // Their chat; nil: there is none yet.

@@ -5,6 +5,7 @@
 
 #include "apps/godwit/message_commands.h"
 #include "apps/godwit/qr.h"
+#include "client/search.h"
 
 namespace godwit::cli {
 namespace {
@@ -12,6 +13,7 @@ namespace {
 using Act = client::Engine::GroupAct;
 
 constexpr Duration kPatience = seconds(30);
+constexpr std::size_t kIdDigits = 4;  // at least, of an id
 
 Json group_json(const client::GroupView& group) {
   Json members = Json::array();
@@ -51,16 +53,35 @@ std::optional<Bytes> read_file(const std::string& path) {
 
 }  // namespace
 
-std::optional<client::GroupView> find_group(const client::Engine& engine, const std::string& name) {
-  std::optional<client::GroupView> found;
-  const std::string_view id = std::string_view(name).substr(name.starts_with("group:") ? 6 : 0);
-  for (auto& group : engine.groups()) {
-    if (to_hex(group.id.view()) == id) return group;
-    if (group.name != name) continue;
-    if (found) return std::nullopt;
-    found = std::move(group);
+Result<client::GroupView> find_group(const client::Engine& engine, const std::string& name) {
+  const std::string id = name.substr(name.starts_with("group:") ? 6 : 0);
+  const std::string loosely = client::folded(name);
+  const auto groups = engine.groups();
+  using Fits = std::function<bool(const client::GroupView&)>;
+  for (const Fits& fits : {
+           Fits([&](const auto& group) { return to_hex(group.id.view()) == id; }),
+           Fits([&](const auto& group) { return group.name == name; }),
+           Fits([&](const auto& group) {
+             return !loosely.empty() && client::folded(group.name) == loosely;
+           }),
+           Fits([&](const auto& group) {
+             return id.size() >= kIdDigits && to_hex(group.id.view()).starts_with(id);
+           }),
+       }) {
+    std::vector<const client::GroupView*> found, mine;
+    for (const auto& group : groups) {
+      if (!fits(group)) continue;
+      found.push_back(&group);
+      if (group.member) mine.push_back(&group);
+    }
+    if (found.size() == 1) return *found.front();
+    if (mine.size() == 1) return *mine.front();
+    if (!found.empty()) {
+      return fail(Code::kConflict,
+                  "several groups are called that: give an id, as godwit group list shows them");
+    }
   }
-  return found;
+  return fail(Code::kNotFound, "no group is called that: godwit group list shows yours");
 }
 
 GroupCommand::GroupCommand(Context context, Options options)
@@ -84,12 +105,8 @@ void GroupCommand::start() {
   }
   const bool exists = options_.action != "create" && options_.action != "join";
   if (exists) {
-    const auto found = find_group(client_.engine(), options_.group);
-    if (!found) {
-      refuse(kExitNotFound, "not_found",
-             "no group, or several, are called that: godwit group list shows their ids");
-      return;
-    }
+    const auto found = named_group(options_.group);
+    if (!found) return;
     group_ = found->id;
     const bool terms = options_.uses != 0 || options_.approval || !options_.lifetime.empty();
     const bool makes_link = options_.mark || options_.revoke || terms || !found->link;
@@ -125,7 +142,7 @@ void GroupCommand::act() {
   if (action == "rename" || action == "describe" || action == "picture") return act_on_info();
   if (action == "announce" || action == "edit") {
     client::GroupRules rules;
-    if (action == "announce") rules.announcements = options_.mark;
+    if (action == "announce") rules.announcements = !options_.clear;
     if (!options_.who_edits.empty()) rules.all_edit = options_.who_edits == "all";
     if (!options_.who_adds.empty()) rules.all_add = options_.who_adds == "all";
     return expect(client_.act([&](auto& engine, Env& env, auto& out) {
@@ -186,8 +203,9 @@ void GroupCommand::act_on_info() {
 void GroupCommand::answer_pending(bool let_in) {
   const auto group = view();
   for (const std::string& name : options_.members) {
-    const auto at = std::ranges::find_if(
-        group.pending, [&](const auto& waits) { return who(waits.phone, waits.user) == name; });
+    const auto at = std::ranges::find_if(group.pending, [&](const auto& waits) {
+      return waits.phone == name || who({}, waits.user) == name;
+    });
     if (at == group.pending.end()) {
       return refuse(kExitNotFound, "not_found",
                     printable(name) + " does not wait to be let in: godwit group info shows who");

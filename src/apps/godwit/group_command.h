@@ -6,9 +6,10 @@
 
 namespace godwit::cli {
 
-// The group of this id (32 hexadecimal digits, also after "group:") or name; nullopt: none, or
-// several of that name.
-std::optional<client::GroupView> find_group(const client::Engine& engine, const std::string& name);
+// The group of this name or id, also after "group:". A name need not be written with its capitals
+// and accents, nor an id beyond its first four digits, as long as it means one group; of several,
+// the only one that this account is in. kNotFound: none; kConflict: several.
+Result<client::GroupView> find_group(const client::Engine& engine, const std::string& name);
 
 class GroupCommand final : public Command {
  public:

@@ -142,6 +142,23 @@ Json change_json(const client::MessageChanged& change, const Names& names) {
   return object;
 }
 
+std::string change_text(const client::MessageChanged& change, std::string about) {
+  using Kind = client::Act::Kind;
+  const client::Act& act = change.act;
+  about = about.empty() ? "a message" : "\"" + about.substr(0, about.find('\n')) + "\"";
+  switch (act.kind) {
+    case Kind::kReaction:
+      return act.text.empty() ? "took a reaction to " + about + " back"
+                              : "reacted " + printable(act.text) + " to " + about;
+    case Kind::kEdit: return "edited: " + printable(act.text, true);
+    case Kind::kDeletion: return "deleted a message";
+    case Kind::kVote: return "voted in " + about;
+    case Kind::kPin: return (act.on ? "pinned " : "unpinned ") + about;
+    case Kind::kOpened: return "opened what can be viewed once";
+  }
+  return {};
+}
+
 std::string lifetime_text(Duration lifetime) {
   const std::int64_t seconds = lifetime.ms / 1000;
   const auto say = [](std::int64_t count, const char* unit) {

@@ -24,6 +24,79 @@ constexpr const char* kEpilogue =
     "Exit codes: 0 done, 2 wrong input, 3 refused or not registered, 4 no such number,\n"
     "5 timeout, 6 server unreachable, 7 disk or store, 8 passphrase, 9 server key changed.";
 
+constexpr std::pair<std::string_view, const char*> kExamples[] = {
+    {"register",
+     "  godwit register +33612345678 --server chat.example.org:7400\n"
+     "  godwit register +33612345678 --server chat.example.org:7400 --code 403117"},
+    {"send",
+     "  godwit send +33687654321 \"How was the flight?\"\n"
+     "  godwit send \"Bird Watchers\" --mention +33687654321 \"@+33687654321 look!\"\n"
+     "  godwit send +33687654321 --reply 3f9a \"Eleven days, no stop.\" --wait read\n"
+     "  df -h | godwit send +33687654321"},
+    {"receive",
+     "  godwit receive --follow\n"
+     "  godwit receive --count 1 --timeout 60 --json"},
+    {"chat", "  godwit chat +33687654321\n  godwit chat \"Bird Watchers\""},
+    {"history", "  godwit history \"Bird Watchers\" -n 20"},
+    {"contacts", "  godwit contacts --json"},
+    {"status", "  godwit status"},
+    {"verify", "  godwit verify +33687654321\n  godwit verify +33687654321 --mark"},
+    {"group", "  godwit group create \"Bird Watchers\" +33687654321 +33655555555"},
+    {"group create",
+     "  godwit group create \"Bird Watchers\" +33687654321 +33655555555\n"
+     "  godwit group create \"Bird Watchers\" --json          prints {\"id\":…}"},
+    {"group add", "  godwit group add \"Bird Watchers\" +33655555555"},
+    {"group remove", "  godwit group remove \"Bird Watchers\" +33655555555"},
+    {"group promote", "  godwit group promote \"Bird Watchers\" +33687654321"},
+    {"group demote", "  godwit group demote \"Bird Watchers\" +33687654321"},
+    {"group rename", "  godwit group rename \"Bird Watchers\" Birders"},
+    {"group announce",
+     "  godwit group announce \"Bird Watchers\"\n"
+     "  godwit group announce \"Bird Watchers\" --off"},
+    {"group describe", "  godwit group describe \"Bird Watchers\" \"Herons, mostly\""},
+    {"group picture",
+     "  godwit group picture \"Bird Watchers\" heron.png\n"
+     "  godwit group picture \"Bird Watchers\" --save heron.png"},
+    {"group edit", "  godwit group edit \"Bird Watchers\" --add all --info admins"},
+    {"group link",
+     "  godwit group link \"Bird Watchers\"\n"
+     "  godwit group link \"Bird Watchers\" --new --expires 7d --uses 20 --approval\n"
+     "  godwit group link \"Bird Watchers\" --revoke"},
+    {"group join", "  godwit group join godwit:join/5fe2…"},
+    {"group approve", "  godwit group approve \"Bird Watchers\" +33655555555"},
+    {"group decline", "  godwit group decline \"Bird Watchers\" +33655555555"},
+    {"group leave", "  godwit group leave \"Bird Watchers\""},
+    {"group info", "  godwit group info \"Bird Watchers\""},
+    {"group list", "  godwit group list"},
+    {"react", "  godwit react 3f9a 👍\n  godwit react 3f9a --remove"},
+    {"edit", "  godwit edit 3f9a \"At eight, not at seven\""},
+    {"delete", "  godwit delete 3f9a\n  godwit delete 3f9a --for-me"},
+    {"forward", "  godwit forward 3f9a +33655555555 \"Bird Watchers\""},
+    {"pin", "  godwit pin 3f9a"},
+    {"unpin", "  godwit unpin 3f9a"},
+    {"star", "  godwit star 3f9a"},
+    {"unstar", "  godwit unstar 3f9a"},
+    {"starred", "  godwit starred"},
+    {"vote", "  godwit vote 3f9a 2\n  godwit vote 3f9a"},
+    {"open", "  godwit open 3f9a"},
+    {"info", "  godwit info 3f9a"},
+    {"search", "  godwit search heron pond --chat \"Bird Watchers\" -n 5"},
+    {"poll", "  godwit poll \"Bird Watchers\" \"When do we go?\" dawn dusk --multi"},
+    {"archive", "  godwit archive \"Bird Watchers\""},
+    {"unarchive", "  godwit unarchive \"Bird Watchers\""},
+    {"mute", "  godwit mute \"Bird Watchers\" --for 8h"},
+    {"unmute", "  godwit unmute \"Bird Watchers\""},
+    {"draft", "  godwit draft +33687654321 \"half a thought\"\n  godwit draft +33687654321"},
+    {"disappear",
+     "  godwit disappear +33687654321 24h\n"
+     "  godwit disappear \"Bird Watchers\" off"},
+    {"settings", "  godwit settings\n  godwit settings read-receipts off"},
+    {"broadcast",
+     "  godwit broadcast create friends +33687654321 +33655555555\n"
+     "  godwit broadcast send friends \"Party at eight\"\n"
+     "  godwit broadcast list"},
+};
+
 // Adds one command; its options land in `o`.
 class Grammar {
  public:
@@ -43,9 +116,19 @@ class Grammar {
     records();
     messages();
     chats();
+    add_examples(app, "");
   }
 
  private:
+  static void add_examples(CLI::App& app, const std::string& above) {
+    for (CLI::App* sub : app.get_subcommands([](CLI::App*) { return true; })) {
+      const std::string name = above + sub->get_name();
+      for (const auto& [command, examples] : kExamples) {
+        if (name == command) sub->footer("Examples:\n" + std::string(examples));
+      }
+      add_examples(*sub, name + " ");
+    }
+  }
   CLI::App* command(Verb verb, const char* name, const char* text) {
     CLI::App* sub = app_.add_subcommand(name, text);
     sub->fallthrough();
@@ -145,14 +228,14 @@ class Grammar {
       sub->add_option("group", o_.group, text)->required()->type_name("GROUP");
     };
     const auto people = [&](CLI::App* sub) {
-      sub->add_option("numbers", o_.members, "Whom")
+      return sub->add_option("numbers", o_.members, "Whom")
           ->required()
           ->type_name("+NUMBER...")
           ->transform(CLI::Validator(number, ""));
     };
-    CLI::App* create = action("create", "Make a group: its name, then who is in it");
+    CLI::App* create = action("create", "Make a group: its name, then who is in it beside you");
     which(create, "Its name");
-    people(create);
+    people(create)->required(false);
     for (const auto& [name, text] : {std::pair{"add", "Add people"},
                                      {"remove", "Remove people: they read nothing more"},
                                      {"promote", "Make people admins"},
@@ -166,7 +249,7 @@ class Grammar {
     rename->add_option("name", o_.text, "The new name")->required()->type_name("NAME");
     CLI::App* announce = action("announce", "Let only admins send, or everybody again (--off)");
     which(announce, "Its id or name");
-    announce->add_flag("--on,!--off", o_.mark, "Only admins send")->default_val(true);
+    announce->add_flag("--off", o_.clear, "Everybody sends again");
     group_info(action, which);
     group_links(action, which);
     which(action("leave", "Leave the group"), "Its id or name");
@@ -267,7 +350,16 @@ class Grammar {
     command(Verb::kStarred, "starred", "List starred messages");
     CLI::App* search =
         command(Verb::kSearch, "search", "Find messages by words that they begin with");
-    search->add_option("text", o_.text, "The words")->required();
+    search
+        ->add_option_function<std::vector<std::string>>(
+            "words",
+            [this](const std::vector<std::string>& words) {
+              o_.text = "";
+              for (const std::string& word : words) *o_.text += word + " ";
+            },
+            "The words; all have to be there")
+        ->required()
+        ->type_name("WORD...");
     search->add_option("--chat", o_.chat, "Only in this chat")
         ->type_name("+NUMBER|GROUP")
         ->transform(CLI::Validator(number_or_group, ""));
@@ -335,7 +427,12 @@ Parsed parse(const std::vector<std::string>& args) {
       parsed.err = json_line(error_json("invalid", error.what()));
       parsed.exit_code = kExitUsage;
     } else {
-      parsed.err = "godwit: " + printable(error.what()) + "\nTry: godwit --help\n";
+      std::string command = "godwit";
+      for (const CLI::App* sub = &app; !sub->get_subcommands().empty();) {
+        sub = sub->get_subcommands().front();
+        command += " " + sub->get_name();
+      }
+      parsed.err = "godwit: " + printable(error.what()) + "\nTry: " + command + " --help\n";
       parsed.exit_code = kExitUsage;
     }
   }

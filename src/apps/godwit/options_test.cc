@@ -74,5 +74,45 @@ TEST(Options, HelpAndVersionGoToStdout) {
   EXPECT_NE(parse({"send", "--help"}).out.find("--wait"), std::string::npos);
 }
 
+TEST(Options, EveryCommandHasExamples) {
+  for (const char* command :
+       {"register", "send",  "receive", "chat",     "history",   "contacts",  "status",   "verify",
+        "group",    "react", "edit",    "delete",   "forward",   "pin",       "unpin",    "star",
+        "unstar",   "vote",  "open",    "info",     "starred",   "search",    "poll",     "archive",
+        "mute",     "draft", "unmute",  "settings", "broadcast", "disappear", "unarchive"}) {
+    EXPECT_NE(parse({command, "--help"}).out.find(std::string("  godwit ") + command),
+              std::string::npos)
+        << command;
+  }
+  for (const char* action :
+       {"create", "add", "remove", "promote", "demote", "rename", "announce", "describe", "picture",
+        "edit", "link", "join", "approve", "decline", "leave", "info", "list"}) {
+    EXPECT_NE(parse({"group", action, "--help"}).out.find(std::string("  godwit group ") + action),
+              std::string::npos)
+        << action;
+  }
+}
+
+TEST(Options, MistakesNameTheHelpOfTheirCommand) {
+  EXPECT_NE(parse({"group", "create"}).err.find("Try: godwit group create --help"),
+            std::string::npos);
+  EXPECT_NE(parse({"dance"}).err.find("Try: godwit --help"), std::string::npos);
+}
+
+TEST(Options, NothingIsMarkedThatNobodyMarked) {
+  for (const auto& args : {std::vector<std::string>{"verify", "+33687654321"},
+                           {"group", "link", "Birds"},
+                           {"group", "announce", "Birds"}}) {
+    const Options options = parsed(args);
+    EXPECT_FALSE(options.mark || options.unmark || options.clear || options.revoke) << args[0];
+  }
+  EXPECT_TRUE(parsed({"verify", "+33687654321", "--mark"}).mark);
+  EXPECT_TRUE(parsed({"group", "announce", "Birds", "--off"}).clear);
+}
+
+TEST(Options, SearchTakesWords) {
+  EXPECT_EQ(parsed({"search", "heron", "pond", "-n", "5"}).text, "heron pond ");
+}
+
 }  // namespace
 }  // namespace godwit::cli

@@ -54,6 +54,8 @@ Json message_json(const client::Message& message, const Names& names);
 Json history_json(const client::Message& message, const Names& names);
 // What was done to a message: type reaction, edit, deletion, vote, pin or opened.
 Json change_json(const client::MessageChanged& change, const Names& names);
+// The same for people, after whose name it stands; `about`: the message's text, as shown.
+std::string change_text(const client::MessageChanged& change, std::string about);
 // A message for people: its text, and what goes with it, in lines. Foreign text is made harmless.
 std::string message_text(const client::Message& message, const Names& names);
 std::string lifetime_text(Duration lifetime);  // "24 hours", "7 days"

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "apps/godwit/group_news.h"
+#include "client/history.h"
+
 namespace godwit::cli {
 namespace {
 
@@ -32,6 +35,7 @@ ReceiveCommand::~ReceiveCommand() { context_.unshown.release(this); }
 
 void ReceiveCommand::start() {
   if (!require_account()) return;
+  for (auto& group : client_.engine().groups()) groups_[group.id] = std::move(group);
   client_.go_online();
   if (options_.timeout) timeout_.set(*options_.timeout, [this] { timed_out(); });
   if (drains()) wait_for_quiet();
@@ -97,6 +101,35 @@ void ReceiveCommand::print(const client::StatusChanged& change) {
   }
 }
 
+void ReceiveCommand::print(const client::MessageChanged& change) {
+  if (options_.json) return emit(change_json(change, names()));
+  if (!options_.follow || options_.lines) return;
+  const auto found = client::find_messages(client_.store(), id_text(change.act.target));
+  const bool known = found && found->size() == 1 && !found->front().extras.view_once;
+  std::string from = name(change.from);
+  if (change.chat.is_group()) from = chat_name(change.chat, {}) + "  " + from;
+  line(paint(Ink::kDim, clock_time(now()), color()) + "  " + paint(Ink::kCyan, from, color()) +
+       "  " +
+       paint(Ink::kDim,
+             change_text(change, known ? printable(found->front().text, true) : std::string()),
+             color()));
+}
+
+void ReceiveCommand::print(const client::GroupChanged& change) {
+  const client::ChatId chat(change.group.id);
+  const client::GroupView before = std::exchange(groups_[change.group.id], change.group);
+  const std::string& me = client_.engine().profile().phone;
+  for (const std::string& text : group_news(before, change.group, change.actor, me)) {
+    if (options_.json) {
+      emit({{"type", "news"}, {"chat", who({}, chat)}, {"text", text}});
+    } else if (!options_.lines) {
+      line(paint(Ink::kDim, clock_time(now()), color()) + "  " +
+           paint(Ink::kCyan, chat_name(chat, {}), color()) + "  " +
+           paint(Ink::kDim, printable(text), color()));
+    }
+  }
+}
+
 void ReceiveCommand::on_event(const client::Event& event) {
   if (std::holds_alternative<client::MessageReceived>(event)) {
     // The host told Unshown. Print at the end of the burst, not for each of its messages.
@@ -105,9 +138,7 @@ void ReceiveCommand::on_event(const client::Event& event) {
   } else if (const auto* change = std::get_if<client::StatusChanged>(&event)) {
     if (ending_ < 0) print(*change);
   } else if (const auto* changed = std::get_if<client::MessageChanged>(&event)) {
-    if (options_.json && ending_ < 0 && !changed->from.is_nil()) {
-      emit(change_json(*changed, names()));
-    }
+    if (ending_ < 0 && !changed->from.is_nil()) print(*changed);
   } else if (const auto* identity = std::get_if<client::IdentityChanged>(&event)) {
     if (options_.json) {
       emit({{"type", "identity"},
@@ -116,6 +147,13 @@ void ReceiveCommand::on_event(const client::Event& event) {
     }
     note("The keys of " + who(identity->phone, identity->user) +
          " changed: a new phone, or somebody in between (godwit verify).");
+  } else if (const auto* group = std::get_if<client::GroupChanged>(&event)) {
+    if (drains()) wait_for_quiet();
+    if (ending_ < 0) print(*group);
+  } else if (const auto* lie = std::get_if<client::GroupRefused>(&event)) {
+    const client::ChatId chat(lie->group);
+    if (options_.json) emit({{"type", "refused"}, {"reason", lie->text}, {"chat", who({}, chat)}});
+    note(chat_name(chat, {}) + ": " + printable(lie->text) + ".");
   } else if (const auto* refused = std::get_if<client::SenderRefused>(&event)) {
     if (options_.json) emit({{"type", "refused"}, {"reason", refused->text}});
     note("A message was refused and not shown: " + refused->text + ".");

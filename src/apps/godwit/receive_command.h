@@ -35,6 +35,8 @@ class ReceiveCommand final : public Command {
   void pump();
   void print(const Unshown::Entry& entry);
   void print(const client::StatusChanged& change);
+  void print(const client::GroupChanged& change);
+  void print(const client::MessageChanged& change);
   void wait_for_quiet();
   // The time is over, or the queue is drained.
   void timed_out();
@@ -44,6 +46,7 @@ class ReceiveCommand final : public Command {
   std::deque<Unshown::Entry> ahead_;   // taken, not printed
   std::deque<Printed> printed_;        // not confirmed
   std::size_t count_ = 0;              // printed
+  std::map<GroupId, client::GroupView> groups_;  // as they were
   std::set<client::ChatId> to_mark_read_;
   int ending_ = -1;  // the exit code, once everything printed is confirmed
   Timer quiet_;

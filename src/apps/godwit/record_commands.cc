@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "apps/godwit/chat_model.h"
 #include "apps/godwit/group_command.h"
+#include "apps/godwit/line_editor.h"
 #include "apps/godwit/qr.h"
 #include "client/history.h"
 
@@ -11,6 +13,8 @@ namespace {
 
 constexpr std::size_t kPage = 128;
 constexpr std::uint64_t kUnconfirmed = 256 * 1024;
+constexpr std::size_t kIdDigits = 6;  // of a message, before its line
+constexpr std::size_t kNameColumns = 16;
 constexpr Duration kStatusPatience = seconds(5);
 
 std::string unknown_contact(const std::string& phone) {
@@ -82,10 +86,14 @@ void HistoryCommand::print(const client::Message& message) {
   std::string text;
   for (const char c : message_text(message, names())) {
     text += c;
-    if (c == '\n') text += "       ";
+    if (c == '\n') text.append(kIdDigits + 2 + 7, ' ');
   }
-  std::string shown = paint(Ink::kDim, clock_time(message.composed), color()) + "  " +
-                      paint(out ? Ink::kGreen : Ink::kCyan, from, color()) + "  " + text;
+  // The digits are enough to name it: godwit react 3f9a0b …
+  std::string shown =
+      paint(Ink::kDim,
+            id_text(message.id).substr(0, kIdDigits) + "  " + clock_time(message.composed),
+            color()) +
+      "  " + paint(out ? Ink::kGreen : Ink::kCyan, from, color()) + "  " + text;
   if (out) {
     const bool read = message.status == client::Status::kRead;
     shown += "  " + paint(read ? Ink::kBlue : Ink::kDim, tick(message.status), color());
@@ -159,7 +167,8 @@ void ContactsCommand::print(const client::Message& last, const client::Contact* 
   if (unread != 0) preview = "(" + grouped(unread) + (mentions ? " @) " : ") ") + preview;
   if (row.archived) preview += " (archived)";
   std::string name = chat_name(last.chat, last.phone);
-  name.resize(std::max<std::size_t>(name.size(), 16), ' ');
+  const std::size_t columns = columns_of(from_utf8(name));
+  name.append(kNameColumns - std::min(columns, kNameColumns), ' ');
   line(paint(Ink::kCyan, name, color()) + " " +
        paint(Ink::kGreen, verified ? "✓ verified" : "          ", color()) + "  " +
        paint(Ink::kDim, short_time(last.composed, now()), color()) + "  " + (out ? "you: " : "") +

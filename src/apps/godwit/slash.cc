@@ -14,7 +14,7 @@ constexpr std::string_view kHelp =
     "Without one, the newest that fits is meant. Tab completes.\n"
     "/reply [N] TEXT       /react [N] 👍, +1, heart, laugh, wow, sad, party\n"
     "/edit [N] TEXT        /unreact [N]            /delete [N]\n"
-    "/forward N TO…        /search WORDS           /delete [N] me: here only\n"
+    "/forward [N] TO…      /search WORDS           /delete [N] me: here only\n"
     "/poll Q | A | B       /vote [N] 1[,2]         /info [N]\n"
     "/pin [N]  /unpin [N]  /star [N]  /unstar [N]  /disappear 24h, or off\n"
     "/once TEXT: can be opened once, by /open [N]  /who  /quit\n"
@@ -23,6 +23,8 @@ constexpr std::string_view kHelp =
 constexpr std::string_view kNames[] = {
     "delete", "disappear", "edit",  "forward", "help", "info",  "once",    "open",   "pin",  "poll",
     "quit",   "react",     "reply", "search",  "star", "unpin", "unreact", "unstar", "vote", "who"};
+
+constexpr std::size_t kNamed = 60;  // members; the others are counted
 
 // What is hard to type.
 std::string emoji_of(std::string_view word) {
@@ -47,6 +49,21 @@ std::string_view word_of(std::string_view& text) {
   const std::string_view word = text.substr(0, text.find_first_of(" \n"));
   text = trimmed(text.substr(word.size()));
   return word;
+}
+
+// Takes the first word off, or what stands in quotation marks.
+std::string name_of(std::string_view& text) {
+  text = trimmed(text);
+  for (const auto& [opens, closes] : {std::pair{"\"", "\""}, {"'", "'"}, {"“", "”"}}) {
+    const std::string_view opening = opens, closing = closes;
+    if (!text.starts_with(opening)) continue;
+    const std::size_t end = text.find(closing, opening.size());
+    if (end == std::string_view::npos) continue;
+    std::string name(text.substr(opening.size(), end - opening.size()));
+    text = trimmed(text.substr(end + closing.size()));
+    return name;
+  }
+  return std::string(word_of(text));
 }
 
 std::optional<std::size_t> number_in(std::string_view word) {
@@ -159,15 +176,19 @@ void Reader::vote() {
 void Reader::forward() {
   if (!target(Which::kAny, true)) return;
   Json to = Json::array();
-  while (!rest_.empty()) to.push_back(word_of(rest_));
-  if (to.empty()) return need("/forward N +NUMBER… or the ids of groups");
+  while (!rest_.empty()) to.push_back(name_of(rest_));
+  if (to.empty()) return need("/forward [N] +NUMBER… or groups: \"Bird Watchers\"");
   wish({{"forward", named_.id}, {"to", std::move(to)}});
 }
 
 void Reader::who() {
+  std::size_t left = model_.members().size();
   for (const std::string& each : model_.members()) {
+    if (model_.members().size() - left == kNamed) break;
     out_.note += (out_.note.empty() ? "" : "  ") + each;
+    --left;
   }
+  if (left != 0) out_.note += "  and " + grouped(left) + " more";
   if (model_.members().empty()) out_.note = "you and " + model_.with();
   else out_.note += "   (* admins)";
   if (!model_.lifetime().empty()) {
