@@ -186,7 +186,7 @@ void Group::fetch(const Message& message, Effects& out) {
   if (state_.version == 0) return out.push_back(refuse(message, kNoGroup));
   if (!state_.member(message.from)) {
     if (const auto open = state_.link.admits(); !open) {
-      return out.push_back(refuse(message, open.error()));
+      return out.push_back(refuse(message, {Code::kForbidden, open.error().text}));
     }
     return out.push_back(
         answer(message, proto::GroupHistory{state_.version, digest(state_), {}, {}}));
