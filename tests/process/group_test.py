@@ -49,8 +49,12 @@ class Groups:
     def agree(self, *people):
         """These see the same group, and are its members; the others are not."""
         def seen():
-            views = [self.state(who) for who in people]
-            return {(view["state"], view["member"], len(view["members"])) for view in views}
+            out = set()
+            for who in people:
+                done = who.run("group", "info", self.group, "--json")  # perhaps not known yet
+                view = json.loads(done.stdout or '{"state":"","member":false,"members":[]}')
+                out.add((view["state"], view["member"], len(view["members"])))
+            return out
         processes.wait_until(lambda: [view[1:] for view in seen()] == [(True, len(people))], 30,
                              seen)
 
