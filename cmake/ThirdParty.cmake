@@ -79,6 +79,7 @@ function(godwit_add_wasm_crypto)
     crypto_scalarmult/curve25519/ref10/x25519_ref10.c
     crypto_scalarmult/curve25519/scalarmult_curve25519.c
     crypto_scalarmult/ed25519/ref10/scalarmult_ed25519_ref10.c
+    crypto_shorthash/siphash24/ref/shorthash_siphash24_ref.c
     crypto_sign/ed25519/ref10/open.c
     crypto_sign/ed25519/ref10/sign.c
     crypto_verify/sodium/verify.c

@@ -1,6 +1,8 @@
 // Hashes, XEdDSA, the field, Argon2id, randomness: what Wycheproof has no vectors for.
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include <set>
 
 #include "crypto/ctr.h"
@@ -8,6 +10,8 @@
 #include "crypto/gcm_siv.h"
 #include "crypto/hash.h"
 #include "crypto/password.h"
+#include "crypto/short_hash.h"
+#include "crypto/short_hash.h"
 #include "crypto/system_entropy.h"
 #include "crypto/test_vectors.h"
 #include "crypto/xeddsa.h"
@@ -159,6 +163,17 @@ TEST(SystemEntropy, FillsEverySize) {
     seen.insert(bytes);
   }
   EXPECT_EQ(seen.size(), 5u);
+}
+
+// The example of appendix A of the paper.
+TEST(ShortHash, IsSipHash) {
+  ByteArray<16> key;
+  std::iota(key.begin(), key.end(), std::uint8_t{0});
+  ByteArray<15> data;
+  std::iota(data.begin(), data.end(), std::uint8_t{0});
+  EXPECT_EQ(short_hash(key, data), 0xe545be4961ca29a1u);
+  key[0] = 1;
+  EXPECT_NE(short_hash(key, data), 0xe545be4961ca29a1u);
 }
 
 }  // namespace

@@ -47,8 +47,11 @@ class Session {
   UserId user_;
   DeviceId device_;
   std::uint8_t codes_requested_ = 0;
+  std::uint8_t pings_answered_ = 0;  // since the account was asked
   std::uint16_t nameless_ = 0;  // requests within the minute; an upgrade forgets them
   std::uint32_t nameless_minute_ = 0;  // of the clock
+  // As the account was told, its low bits: enough to see that there is news. An upgrade forgets it.
+  std::uint32_t acknowledged_ = 0;
   std::uint64_t attachment_ = 0;
   std::uint64_t pushes_ = 0;
 };

@@ -26,6 +26,13 @@ class SessionTest : public testing::Test {
     return !out.empty() && std::holds_alternative<Hang>(out.back());
   }
 
+  // Whether the account is asked.
+  bool asks(std::uint64_t up_to) {
+    Effects out;
+    session_.on_frame(proto::make_frame(proto::Kind::kPing, 9, proto::Ping{{up_to}}), {}, {}, out);
+    return std::holds_alternative<Post>(out.at(0));
+  }
+
   Session session_{kSelf, {}};
 };
 
@@ -44,6 +51,15 @@ TEST_F(SessionTest, EndsWhenAPushThatLeftBeforeAnAnswerIsMissing) {
   EXPECT_FALSE(ends(Verb::kPush, kAttachment, 2));
   EXPECT_FALSE(ends(Verb::kReply, 9, 2));
   EXPECT_TRUE(ends(Verb::kReply, 9, 3));
+}
+
+TEST_F(SessionTest, AsksTheAccountWhenAPingAcknowledgesNewsAndFromTimeToTime) {
+  EXPECT_TRUE(asks(1));
+  for (int i = 0; i < 3; ++i) EXPECT_FALSE(asks(1)) << i;
+  EXPECT_TRUE(asks(1));
+  EXPECT_FALSE(asks(1));
+  EXPECT_TRUE(asks(2));
+  EXPECT_FALSE(asks(2));
 }
 
 }  // namespace

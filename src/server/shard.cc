@@ -28,10 +28,10 @@ void Shard::on_open(SessionId session, const PeerKey& peer, Env&, Outputs&) {
 }
 
 void Shard::on_frame(SessionId session, proto::Frame frame, Env& env, Outputs& out) {
-  const auto it = state_->sessions.find(session);
-  if (it == state_->sessions.end()) return;
+  Session* found = state_->sessions.find(session);
+  if (found == nullptr) return;
   Effects effects;
-  it->second.on_frame(std::move(frame), state_->config.pepper, env.now, effects);
+  found->on_frame(std::move(frame), state_->config.pepper, env.now, effects);
   state_->perform(session, std::move(effects), out);
   state_->settle(kVisitsPerEvent, env, out);
 }
@@ -39,11 +39,11 @@ void Shard::on_frame(SessionId session, proto::Frame frame, Env& env, Outputs& o
 void Shard::set_behind(bool behind) { state_->behind = behind; }
 
 void Shard::on_closed(SessionId session, Env& env, Outputs& out) {
-  const auto it = state_->sessions.find(session);
-  if (it == state_->sessions.end()) return;
+  Session* found = state_->sessions.find(session);
+  if (found == nullptr) return;
   Effects effects;
-  it->second.on_closed(effects);
-  state_->sessions.erase(it);
+  found->on_closed(effects);
+  state_->sessions.erase(session);
   state_->perform(session, std::move(effects), out);
   state_->settle(kVisitsPerEvent, env, out);
 }
@@ -57,9 +57,9 @@ void Shard::on_bus(ByteView message, Env& env, Outputs& out) {
 
 void Shard::on_written(Token token, Result<void> result, Env& env, Outputs& out) {
   State::Use use;
-  const auto it = state_->redeem(token, use);
-  if (it == state_->hosts.end()) return;
-  State::Host& host = it->second;
+  State::Host* found = state_->redeem(token, use);
+  if (found == nullptr) return;
+  State::Host& host = *found;
   state_->commit_took = env.now - use.since;
   host.committing = false;
   // R4: acknowledged only if the lease is still valid after the write returned.
@@ -79,9 +79,9 @@ void Shard::on_read(Token token, Result<std::vector<ports::Row>> rows, Env& env,
     return state_->settle(kVisitsPerEvent, env, out);
   }
   State::Use use;
-  const auto it = state_->redeem(token, use);
-  if (it == state_->hosts.end()) return;
-  State::Host& host = it->second;
+  State::Host* found = state_->redeem(token, use);
+  if (found == nullptr) return;
+  State::Host& host = *found;
   if (!rows) {
     state_->forget(use.address, host, out);
   } else if (host.entity) {
@@ -98,9 +98,12 @@ void Shard::on_read(Token token, Result<std::vector<ports::Row>> rows, Env& env,
 void Shard::on_code_sent(Token token, Result<void> result, Env& env, Outputs& out) {
   State::Use use;
   state_->redeem(token, use);
-  if (use.dialled.request == 0) return;
-  Post reply = result ? reply_to(use.dialled, proto::ok_frame(use.dialled.request))
-                      : refuse(use.dialled, result.error());
+  if (use.dialled_request == 0) return;
+  Message asked;
+  asked.session = use.dialled;
+  asked.request = use.dialled_request;
+  Post reply =
+      result ? reply_to(asked, proto::ok_frame(asked.request)) : refuse(asked, result.error());
   state_->post(std::move(reply.message), out);
   state_->settle(kVisitsPerEvent, env, out);
 }
@@ -117,9 +120,10 @@ void Shard::on_tick(Env& env, Outputs& out) {
 
 void Shard::drain(Env&, Outputs& out) {
   static constexpr Error kStopping{Code::kUnavailable, "the server is restarting: reconnect"};
-  for (auto& [id, session] : state_->sessions) {
+  for (const SessionId id : state_->sessions.keys()) {
     Effects effects;
-    session.on_message(kick({state_->config.id, id}, kStopping, seconds(1)).message, effects);
+    state_->sessions.find(id)->on_message(
+        kick({state_->config.id, id}, kStopping, seconds(1)).message, effects);
     state_->perform(id, std::move(effects), out);
   }
 }

@@ -13,27 +13,28 @@ constexpr std::uint32_t kSessionField = 1, kAttachmentField = 2;
 }  // namespace
 
 bool Shard::at_rest() const {
-  const auto resting = [](const auto& entry) {
-    const State::Host& host = entry.second;
+  const auto resting = [this](const State::Address& address) {
+    const State::Host& host = *state_->hosts.find(address);
     return host.entity && host.entity->rests() && !host.committing && host.gated.empty() &&
            host.waiting.empty();
   };
   return state_->uses.empty() && state_->inbox.empty() && state_->awake.empty() &&
-         std::ranges::all_of(state_->hosts, resting);
+         std::ranges::all_of(state_->hosts.keys(), resting);
 }
 
 void Shard::hand_over(Bytes& out) const {
   CHECK(at_rest());
-  for (const auto& [id, session] : state_->sessions) {
-    put_bytes_field(out, kSessionField, encode(session.record()));
+  for (const SessionId id : state_->sessions.keys()) {
+    put_bytes_field(out, kSessionField, encode(state_->sessions.find(id)->record()));
   }
   for (const auto& [who, at] : state_->dormant.all()) {
     put_bytes_field(out, kAttachmentField,
                     encode(AttachmentRecord{who.first, who.second, at.session, at.id, at.pushes}));
   }
-  for (const auto& [address, host] : state_->hosts) {
+  for (const State::Address& address : state_->hosts.keys()) {
     if (address.kind != State::Address::Kind::kAccount) continue;
-    for (const auto& record : static_cast<const Account&>(*host.entity).hand_over()) {
+    const Entity& entity = *state_->hosts.find(address)->entity;
+    for (const auto& record : static_cast<const Account&>(entity).hand_over()) {
       put_bytes_field(out, kAttachmentField, encode(record));
     }
   }
@@ -48,7 +49,7 @@ Result<void> Shard::take_over(ByteView octets) {
     if (field->number == kSessionField) {
       const auto record = decode<SessionRecord>(field->bytes);
       if (!record) return fail(record.error());
-      state_->sessions.try_emplace(state_->sessions.end(), record->id, state_->config.id, *record);
+      state_->sessions.try_emplace(record->id, state_->config.id, *record);
     } else if (field->number == kAttachmentField) {
       auto record = decode<AttachmentRecord>(field->bytes);
       if (!record) return fail(record.error());

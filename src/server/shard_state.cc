@@ -4,6 +4,7 @@
 #include <iterator>
 #include <utility>
 
+#include "crypto/hash.h"
 #include "server/account.h"
 #include "server/directory.h"
 #include "server/group.h"
@@ -22,6 +23,13 @@ constexpr Error kCannotStore{Code::kUnavailable,
 constexpr Error kBusy{Code::kUnavailable, "the server is overloaded: it is retried"};
 
 }  // namespace
+
+ByteArray<16> Shard::State::hash_key(const ShardConfig& config) {
+  const auto mac = crypto::hmac_sha256(config.pepper, view_of("addresses"));
+  ByteArray<16> key;
+  std::copy_n(mac.view().begin(), key.size(), key.begin());
+  return key;
+}
 
 // ---- routing
 
@@ -54,12 +62,10 @@ void Shard::State::settle(std::size_t visits_at_most, Env& env, Outputs& out) {
 }
 
 void Shard::State::to_own_session(Message message, Outputs& out) {
-  const auto it = sessions.find(message.session.id);
-  if (it != sessions.end()) {
+  if (Session* session = sessions.find(message.session.id)) {
     Effects effects;
-    it->second.on_message(std::move(message), effects);
-    perform(message.session.id, std::move(effects), out);
-    return;
+    session->on_message(std::move(message), effects);
+    return perform(message.session.id, std::move(effects), out);
   }
   if (message.verb != Verb::kPush && message.verb != Verb::kAttached) return;
   Message gone;
@@ -75,14 +81,14 @@ void Shard::State::to_entity(Message message, Env& env, Outputs& out) {
     return refuse_message(message, kBusy, out, limits::kOverloadRetry);
   }
   const Address address{kind_of(message.verb), message.to};
-  auto it = hosts.find(address);
-  if (it == hosts.end()) {
+  Host* found = hosts.find(address);
+  if (found == nullptr) {
     if (address.kind == Address::Kind::kAccount && sleeps_on(message, out)) return;
     if (hosts.size() >= kMaxEntities)
       return refuse_message(message, kBusy, out, limits::kOverloadRetry);
-    it = load(address, env.now, out);
+    found = &load(address, env.now, out);
   }
-  Host& host = it->second;
+  Host& host = *found;
   host.used = env.now;
   if (!host.entity) {
     if (host.waiting.size() >= kWaitingMessages)
@@ -149,18 +155,17 @@ std::vector<ports::Scan> Shard::State::load_scans(const Address& address) const 
   return Account::load_scans(address.key);
 }
 
-Shard::State::Hosts::iterator Shard::State::load(const Address& address, Instant now,
-                                                 Outputs& out) {
-  const auto it = hosts.try_emplace(address).first;
-  it->second.serial = next_serial++;
-  visit(address, it->second, now + kUnused);
+Shard::State::Host& Shard::State::load(const Address& address, Instant now, Outputs& out) {
+  Host& host = hosts.try_emplace(address);
+  host.serial = next_serial++;
+  visit(address, host, now + kUnused);
   const auto scans = load_scans(address);
-  it->second.rows.resize(scans.size());
-  it->second.rows_missing = scans.size();
+  host.rows.resize(scans.size());
+  host.rows_missing = scans.size();
   for (std::size_t i = 0; i < scans.size(); ++i) {
-    out.push_back(Read{use(address, it->second, i), scans[i]});
+    out.push_back(Read{use(address, host, i), scans[i]});
   }
-  return it;
+  return host;
 }
 
 SequenceSource& Shard::State::sequences_of(const EntityKey& key) {
@@ -196,7 +201,7 @@ void Shard::State::loaded(const Address& address, Host& host, Env& env, Outputs&
 // ---- effects
 
 Token Shard::State::use(const Address& address, const Host& host, std::size_t load_step) {
-  uses[next_token] = {address, host.serial, load_step, {}, host.used};
+  uses.try_emplace(next_token, Use{address, host.serial, load_step, {}, 0, host.used});
   return next_token++;
 }
 
@@ -237,8 +242,8 @@ void Shard::State::pump(const Address& address, Host& host, Instant now, Outputs
       wake_in(wake->after, now, host.serial, address, out);
     } else if (auto* dial = std::get_if<Dial>(&effect)) {
       const Token token = use(address, host);
-      uses[token].dialled.session = dial->session;
-      uses[token].dialled.request = dial->request;
+      uses.find(token)->dialled = dial->session;
+      uses.find(token)->dialled_request = dial->request;
       out.push_back(SendCode{token, std::move(dial->phone), std::move(dial->code)});
     }
   }
@@ -288,11 +293,11 @@ void Shard::State::wake_some(Env& env, Outputs& out) {
     if (std::get<Instant>(wakes.top()) > env.now && !set_back) break;
     const auto [due, serial, address] = wakes.top();
     wakes.pop();
-    const auto it = hosts.find(address);
-    if (it == hosts.end() || it->second.serial != serial) continue;
+    Host* host = hosts.find(address);
+    if (host == nullptr || host->serial != serial) continue;
     Effects effects;
-    it->second.entity->on_wake(env, effects);
-    perform(address, it->second, std::move(effects), env, out);
+    host->entity->on_wake(env, effects);
+    perform(address, *host, std::move(effects), env, out);
   }
   set_timer(env.now, out);
 }
@@ -338,9 +343,9 @@ void Shard::State::retire(std::size_t most, Env& env, Outputs& out) {
   for (; most > 0 && !visits.empty() && std::get<Instant>(visits.top()) <= env.now; --most) {
     const auto [due, serial, address] = visits.top();
     visits.pop();
-    const auto it = hosts.find(address);
-    if (it == hosts.end() || it->second.serial != serial || it->second.visit != due) continue;
-    Host& host = it->second;
+    Host* found = hosts.find(address);
+    if (found == nullptr || found->serial != serial || found->visit != due) continue;
+    Host& host = *found;
     host.visit = kNever;
     if (host.entity && host.entity->due() <= env.now) {
       Effects effects;
@@ -352,7 +357,7 @@ void Shard::State::retire(std::size_t most, Env& env, Outputs& out) {
       visit(address, host, again);
       continue;
     }
-    if (again <= env.now) sleep(it);
+    if (again <= env.now) sleep(address, host);
     else visit(address, host, std::min({again, host.visit, host.entity->due()}));
   }
 }
@@ -367,21 +372,20 @@ Instant Shard::State::needed_until(const Host& host, Instant now) const {
   return now + kRemembering;
 }
 
-void Shard::State::sleep(Hosts::iterator it) {
-  const Address& address = it->first;
+void Shard::State::sleep(const Address& address, const Host& host) {
   if (address.kind == Address::Kind::kAccount) {
-    dormant.sleep(address.key, static_cast<Account&>(*it->second.entity).attachments());
+    dormant.sleep(address.key, static_cast<Account&>(*host.entity).attachments());
   }
-  hosts.erase(it);
+  hosts.erase(address);
 }
 
-Shard::State::Hosts::iterator Shard::State::redeem(Token token, Use& use) {
-  const auto it = uses.find(token);
-  if (it == uses.end()) return hosts.end();
-  use = std::move(it->second);
-  uses.erase(it);
-  const auto host = hosts.find(use.address);
-  return host != hosts.end() && host->second.serial == use.serial ? host : hosts.end();
+Shard::State::Host* Shard::State::redeem(Token token, Use& use) {
+  const Use* found = uses.find(token);
+  if (found == nullptr) return nullptr;
+  use = *found;
+  uses.erase(token);
+  Host* host = hosts.find(use.address);
+  return host != nullptr && host->serial == use.serial ? host : nullptr;
 }
 
 }  // namespace godwit::server

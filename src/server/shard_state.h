@@ -8,6 +8,8 @@
 #include <tuple>
 
 #include "base/check.h"
+#include "base/lookup.h"
+#include "crypto/short_hash.h"
 #include "server/dormant.h"
 #include "server/effects.h"
 #include "server/fifo.h"
@@ -21,6 +23,17 @@ struct Shard::State {
     enum class Kind : std::uint8_t { kAccount, kDirectory, kGroup } kind{};
     EntityKey key{};
     auto operator<=>(const Address&) const = default;
+  };
+  // Keyed: clients name users and groups as they like.
+  struct AddressHash {
+    ByteArray<16> key;
+    std::size_t operator()(const Address& address) const {
+      return crypto::short_hash(key, address.key) + static_cast<std::size_t>(address.kind);
+    }
+  };
+  struct Counted {  // ids that are counted, by this shard or its loop
+    std::size_t operator()(SessionId id) const noexcept { return id.value; }
+    std::size_t operator()(Token token) const noexcept { return token; }
   };
   // An entity with what waits for it. Its serial tells it from an earlier one of the same address.
   struct Host {
@@ -38,19 +51,21 @@ struct Shard::State {
     Address address;
     std::uint64_t serial = 0;
     std::size_t load_step = SIZE_MAX;  // index into the scans that load the entity
-    Message dialled;  // of a Dial: who waits for the answer
+    SessionAddress dialled;  // of a Dial: who waits for the answer
+    std::uint64_t dialled_request = 0;
     Instant since;  // when what led to it arrived
   };
 
-  explicit State(ShardConfig c) : config(c) { CHECK(config.placement != nullptr); }
+  explicit State(ShardConfig c) : config(c), hosts({hash_key(c)}) {
+    CHECK(config.placement != nullptr);
+  }
 
   ShardConfig config;
   Counters counters;
-  std::map<SessionId, Session> sessions;
-  using Hosts = std::map<Address, Host>;
-  Hosts hosts;
+  Lookup<SessionId, Session, Counted> sessions;
+  Lookup<Address, Host, AddressHash> hosts;
   std::map<Slot, SequenceSource> sequences;
-  std::map<Token, Use> uses;
+  Lookup<Token, Use, Counted> uses;
   std::deque<Message> inbox;  // posted within this shard, not yet handled
   Token next_token = 1;
   Token fanouts_asked = 0;  // 0: not yet, or in vain
@@ -68,6 +83,7 @@ struct Shard::State {
   // Of Wakes, soonest first.
   std::priority_queue<Visit, std::vector<Visit>, std::greater<>> wakes;
 
+  static ByteArray<16> hash_key(const ShardConfig& config);
   // ---- routing
   void post(Message message, Outputs& out);
   // Handles what was posted until nothing is left. Each message is answered by at most a few
@@ -89,7 +105,7 @@ struct Shard::State {
   void ask_for_fanouts(Outputs& out);
   void wake_groups(const std::vector<ports::Row>& partitions, Outputs& out);
   std::vector<ports::Scan> load_scans(const Address& address) const;
-  Hosts::iterator load(const Address& address, Instant now, Outputs& out);
+  Host& load(const Address& address, Instant now, Outputs& out);
   SequenceSource& sequences_of(const EntityKey& key);
   void loaded(const Address& address, Host& host, Env& env, Outputs& out);
   // ---- effects
@@ -113,9 +129,9 @@ struct Shard::State {
   // whose time has come.
   void retire(std::size_t most, Env& env, Outputs& out);
   Instant needed_until(const Host& host, Instant now) const;
-  void sleep(Hosts::iterator it);
-  // The host that a token was given for, if it is still the same; `use` tells for what.
-  Hosts::iterator redeem(Token token, Use& use);
+  void sleep(const Address& address, const Host& host);
+  // The host that a token was given for, if it is still the same, or null; `use` tells for what.
+  Host* redeem(Token token, Use& use);
 };
 
 }  // namespace godwit::server
