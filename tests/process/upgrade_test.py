@@ -175,9 +175,14 @@ class UpgradedServer(processes.Server):
         self.close()
         if self.pid:
             os.kill(self.pid, signal.SIGTERM)
-            processes.wait_until(lambda: not os.path.exists("/proc/%d" % self.pid) or
-                                 open("/proc/%d/stat" % self.pid).read().split()[2] == "Z",
-                                 30, "the last server has ended")
+            processes.wait_until(self.ended, 30, "the last server has ended")
+
+    def ended(self):
+        try:
+            with open("/proc/%d/stat" % self.pid) as stat:
+                return stat.read().split()[2] == "Z"
+        except OSError:  # gone before it was opened, or between that and reading
+            return True
 
 
 def upgrades(programs, tables):
