@@ -11,7 +11,6 @@
 #include "crypto/hash.h"
 #include "crypto/password.h"
 #include "crypto/short_hash.h"
-#include "crypto/short_hash.h"
 #include "crypto/system_entropy.h"
 #include "crypto/test_vectors.h"
 #include "crypto/xeddsa.h"
