@@ -185,12 +185,32 @@ class UpgradedServer(processes.Server):
             return True
 
 
+class Supervisor:
+    """What systemd listens on."""
+
+    def __init__(self, directory):
+        path = os.path.join(directory, "notify")
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(path)
+        self.socket.settimeout(10)
+        os.environ["NOTIFY_SOCKET"] = path
+
+    def told(self):
+        return self.socket.recv(4096).decode()
+
+    def close(self):
+        del os.environ["NOTIFY_SOCKET"]
+        self.socket.close()
+
+
 def upgrades(programs, tables):
     with processes.workspace() as directory:
+        supervisor = Supervisor(directory)
         server = UpgradedServer(programs, os.path.join(directory, "server"), tables)
         load = None
         try:
             server.start()
+            assert supervisor.told() == "READY=1"
             load = Load(programs, directory, server)
             load.command("register %d" % PHONES)
             load.command("connect %d" % PHONES)
@@ -214,6 +234,7 @@ def upgrades(programs, tables):
             assert "cannot run" in answer["error"], answer
             assert "no upgrade" in server.order("rollback")["error"]
             assert server.order("upgrade", next_program)["ok"]
+            assert supervisor.told() == "MAINPID=%d\nREADY=1" % server.pid
             assert server.metric("godwitd_upgrade_pause_seconds") > 0
             assert not server.order("upgrade", "/bin/false")["ok"]
             answer = server.order("rollback")
@@ -233,6 +254,7 @@ def upgrades(programs, tables):
             if load:
                 load.close()
             server.stop_all()
+            supervisor.close()
 
 
 def main():
