@@ -12,7 +12,8 @@ const L = imported.SessionRecord ? imported : imported.default;
 
 // What differs between releases.
 const hasKyber = L.KyberPreKeyStore !== undefined;
-const namesOwnAddress = L.signalEncrypt.length > 4;
+// Some functions of some releases take the address of the one who asks, too.
+const takesOwnAddress = (call) => call.toString().split(')', 1)[0].includes('localAddress');
 
 const octets = (hex) => Buffer.from(hex, 'hex');
 const hex = (bytes) => Buffer.from(bytes).toString('hex');
@@ -117,8 +118,8 @@ class Peer {
   get own() {
     return this.identities.own;
   }
-  ends(request) {
-    return namesOwnAddress ? [addressOf(request), this.address] : [addressOf(request)];
+  ends(request, call) {
+    return takesOwnAddress(call) ? [addressOf(request), this.address] : [addressOf(request)];
   }
 
   async makeBundle({ oneTime = true, kyber = true }) {
@@ -191,13 +192,18 @@ class Peer {
       publicKey(b.identityKey),
       ...(hasKyber ? kyber : []),
     );
-    await L.processPreKeyBundle(bundle, ...this.ends(request), this.sessions, this.identities);
+    await L.processPreKeyBundle(
+      bundle,
+      ...this.ends(request, L.processPreKeyBundle),
+      this.sessions,
+      this.identities,
+    );
   }
 
   encrypt(request) {
     return L.signalEncrypt(
       octets(request.plaintext),
-      ...this.ends(request),
+      ...this.ends(request, L.signalEncrypt),
       this.sessions,
       this.identities,
     );
@@ -208,7 +214,7 @@ class Peer {
     if (request.type === L.CiphertextMessageType.PreKey) {
       return L.signalDecryptPreKey(
         L.PreKeySignalMessage.deserialize(message),
-        ...this.ends(request),
+        ...this.ends(request, L.signalDecryptPreKey),
         this.sessions,
         this.identities,
         this.preKeys,
@@ -218,7 +224,7 @@ class Peer {
     }
     return L.signalDecrypt(
       L.SignalMessage.deserialize(message),
-      ...this.ends(request),
+      ...this.ends(request, L.signalDecrypt),
       this.sessions,
       this.identities,
     );
