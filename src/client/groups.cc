@@ -276,6 +276,11 @@ bool Groups::propose(GroupId id, Group& group, Turn& turn) {
   proto::SignedTransition proposal{.body = encode(transition)};
   auto next = proto::apply(group.state, transition, proposal.body);
   if (!next) {
+    // Whoever was made an admin while this device was off may not know it yet.
+    if (in(group) && !std::exchange(group.doubted, true)) {
+      group.stale = true;
+      return true;
+    }
     const bool done = next.error().code == Code::kInvalid || next.error().code == Code::kNotFound;
     drop_change(id, group, done ? std::string() : std::string(next.error().text), turn);
     return true;
@@ -497,6 +502,7 @@ void Groups::on_refused(const Request& request, const proto::ErrorBody& error, T
 void Groups::on_disconnected() {
   for (auto& [id, group] : groups_) {
     group.asked = false;
+    group.doubted = false;
     group.proposed.reset();
     group.submitted = 0;
     group.candidate = {};

@@ -116,6 +116,7 @@ class Groups {
     std::map<KeyId, KeyRow> keys;
     bool stale = false;  // the server has a newer version
     bool asked = false;  // a request is under way
+    bool doubted = false;  // whether its rules are the present ones, since the device connected
     Instant not_before;
     std::optional<proto::GroupState> proposed;  // by the change under way
     std::size_t submitted = 0;  // items under way

@@ -173,7 +173,9 @@ std::string_view Journal::refusal(ChatId chat, const Act& act, Rights rights, In
   if (found == by_name_.end()) return edit ? kLate : kGone;
   const Target& target = targets_.at(found->second);
   if (!target.from.is_nil() && (edit || !rights.moderates)) {
-    return "somebody else wrote this message";
+    return edit ? "somebody else wrote this message"
+                : "somebody else wrote this message: delete it for yourself alone (--for-me, or "
+                  "/delete N me)";
   }
   if (target.deleted) return "this message was deleted already";
   if (!in_time(target, act, now, {})) return edit ? kLate : kGone;

@@ -107,6 +107,11 @@ class Groups:
         self.act(self.bob, "add", NAME, DORA)
         self.agree(self.alice, self.bob, self.carol, self.dora)
         assert self.texts(self.dora) == [], "she reads what was before her"
+        self.carol.kill()
+        self.act(self.bob, "promote", NAME, CAROL)
+        self.act(self.carol, "edit", NAME, "--add", "admins")  # the first that she hears of it
+        self.act(self.bob, "demote", NAME, CAROL)
+        self.heard[self.carol] = self.carol.follow()
         self.act(self.bob, "demote", NAME, ALICE)
         self.news(self.alice, BOB + " made you an ordinary member")
         refused(self.alice.run("group", "announce", NAME), 3, "only an admin")

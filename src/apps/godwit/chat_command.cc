@@ -89,7 +89,10 @@ void ChatCommand::tell_chat() {
   for (const MessageId id : engine.pins(chat_)) {
     const auto found = client::find_messages(client_.store(), id_text(id));
     if (!found || found->size() != 1) continue;
-    pins.push_back({{"id", id_text(id)}, {"text", message_text(found->front(), names())}});
+    const client::Message& pinned = found->front();
+    const bool bare = !pinned.text.empty() && !pinned.deleted && !pinned.extras.view_once;
+    pins.push_back(
+        {{"id", id_text(id)}, {"text", bare ? pinned.text : message_text(pinned, names())}});
   }
   if (!pins.empty()) object["pins"] = std::move(pins);
   emit(object);

@@ -249,7 +249,8 @@ bool ChatModel::apply(std::string_view json) {
     note(
         "The keys of this contact changed: a new phone, or somebody in between. "
         "Compare the safety number: godwit verify " +
-        with_);
+            with_,
+        Note::kNews);
   } else if (type == "error") {
     problem_ = shown_at(object, "text");
     text_back_ = text_at(object, "text_back");
@@ -275,9 +276,9 @@ void ChatModel::inform(const Json& object) {
     note("① " + printable(text_at(object, "text"), true) +
          "\nIt is gone now: nobody sees it here again.");
   } else if (type == "news") {
-    note("· " + shown_at(object, "text"));
+    note("· " + shown_at(object, "text"), Note::kNews);
   } else if (type == "refused") {
-    note("! " + shown_at(object, "reason"));
+    note("! " + shown_at(object, "reason"), Note::kNews);
   } else if (type == "forwarded") {
     std::vector<std::string> to;
     for (const Json& each : list_at(object, "to")) {
@@ -415,9 +416,14 @@ void ChatModel::change(const Json& object) {
   messages_[at].failure = from_utf8(shown_at(object, "failure"));
 }
 
-void ChatModel::note(std::string_view text) {
+void ChatModel::clear_answers() {
+  std::erase_if(messages_, [](const Message& message) { return message.answer; });
+}
+
+void ChatModel::note(std::string_view text, Note kind) {
   Message message;
   message.note = true;
+  message.answer = kind == Note::kAnswer;
   message.composed = wall_clock();
   message.text = from_utf8(text);
   messages_.push_back(std::move(message));
@@ -497,7 +503,8 @@ void ChatModel::lay_out(std::size_t at, std::size_t width, std::vector<ChatLine>
   block.add(ChatLine::Part::kExtra, message.tail);
   std::vector<ChatLine>& lines = block.lines;
   const std::size_t last_part = static_cast<std::size_t>(lines.back().part);
-  if (columns_of(lines.back().text) + tail_columns > block.most) {
+  // The time may stand where the text may not.
+  if (columns_of(lines.back().text) + tail_columns + 2 + margin > width) {
     lines.push_back({.kind = block.kind, .part = static_cast<ChatLine::Part>(last_part)});
   }
   block.widest = std::max(block.widest, columns_of(lines.back().text) + tail_columns);

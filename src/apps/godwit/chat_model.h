@@ -39,8 +39,11 @@ class ChatModel {
  public:
   // One line of the chat's output. False: it is none.
   bool apply(std::string_view json);
-  // Lines for the person alone, below the newest message.
-  void note(std::string_view text);
+  // Lines for the person alone, below the newest message: an answer to what they asked, until
+  // clear_answers(), or news.
+  enum class Note : std::uint8_t { kAnswer, kNews };
+  void note(std::string_view text, Note kind = Note::kAnswer);
+  void clear_answers();
 
   // The `height` lines that end `scroll` lines above the newest one, top first; fewer at the top.
   std::vector<ChatLine> lines(std::size_t width, std::size_t height, std::size_t scroll) const;
@@ -91,6 +94,7 @@ class ChatModel {
     std::string id;
     bool own = false;
     bool note = false;
+    bool answer = false;  // a note that goes
     bool poll = false;
     bool once = false;
     bool mentions = false;

@@ -128,6 +128,8 @@ TEST_F(ChatModelTest, TellsWhatHappenedInTheGroupAndToForwards) {
   model_.apply(R"({"type":"forwarded","id":"aa","to":["+2","Bird Watchers"]})");
   const std::string all = shown(80, 9);
   EXPECT_TRUE(all.ends_with("· +2 left␛|↪ forwarded to +2, Bird Watchers|")) << all;
+  model_.clear_answers();
+  EXPECT_TRUE(shown(80, 9).ends_with("· +2 left␛|")) << "news stay";
 }
 
 TEST_F(ChatModelTest, ShowsWhatGoesWithAMessageAndWhatWasDoneToIt) {

@@ -371,6 +371,7 @@ void ChatView::scroll_by(int lines) {
 
 void ChatView::enter() {
   const std::u32string text = editor_.take();
+  model_.clear_answers();
   if (text.find_first_not_of(U" \n") == std::u32string::npos) return;
   if (text.front() != U'/') {
     wish({{"send", to_utf8(text)}});

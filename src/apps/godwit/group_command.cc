@@ -256,9 +256,11 @@ void GroupCommand::finish() {
 
 void GroupCommand::print(const client::GroupView& group, bool with_members) {
   if (options_.json) return emit(group_json(group));
-  line(printable(group.name) + "  " + paint(Ink::kDim, to_hex(group.id.view()), color()) + "  " +
-       (group.member  ? std::to_string(group.members.size()) + " members"
-        : group.waits ? "an admin has yet to let you in"
+  const std::string count = std::to_string(group.members.size());
+  line(printable(group.name) + (group.name.empty() ? "" : "  ") +
+       paint(Ink::kDim, to_hex(group.id.view()), color()) + "  " +
+       (group.member  ? count + (group.members.size() == 1 ? " member" : " members")
+        : group.waits ? "an admin has yet to let you in: godwit receive tells when"
                       : "you are not in it"));
   if (!with_members) return;
   if (!group.description.empty()) line("  " + printable(group.description));
@@ -282,7 +284,11 @@ void GroupCommand::print_link(const client::GroupView& group) {
   if (link.approval) terms += " whom an admin approves";
   terms += ", used " + std::to_string(link.used);
   if (link.uses != 0) terms += " of " + std::to_string(link.uses);
-  line(terms + (link.used == 1 && link.uses == 0 ? " time" : " times"));
+  terms += link.used == 1 && link.uses == 0 ? " time" : " times";
+  if (link.expires.ms != 0) {
+    terms += (link.expires <= now() ? ", ended " : ", until ") + short_time(link.expires, now());
+  }
+  line(terms);
   if (options_.action != "link" || link.text.empty()) return;
   if (console_.terminal().out_tty) line("\n" + qr_text(view_of(link.text)));
   line(link.text);

@@ -110,7 +110,7 @@ class News {
       const Member* was = find(before_.pending, member.user);
       // Told when it is known who they are: the directory is being asked.
       if (member.phone.empty() || (was != nullptr && !was->phone.empty())) continue;
-      add(member.phone + " asks to join: godwit group approve, or decline");
+      add(member.phone + " asks to join (godwit group approve)");
     }
   }
 

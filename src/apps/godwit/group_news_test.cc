@@ -70,7 +70,7 @@ TEST_F(GroupNewsTest, WhoAsksToJoinIsToldToAdminsOnceTheNumberIsKnown) {
   EXPECT_EQ(news(user(3)), Texts{});
   before_ = after_;
   after_.pending[0].phone = "+3";
-  const Texts asks{"+3 asks to join: godwit group approve, or decline"};
+  const Texts asks{"+3 asks to join (godwit group approve)"};
   EXPECT_EQ(news(), asks);
   before_ = after_;
   EXPECT_EQ(news(), Texts{});

@@ -129,7 +129,16 @@ void ContactsCommand::start() {
   for (const client::Message& last : *newest) {
     print(last, last.phone.empty() ? nullptr : client_.engine().contact(last.phone));
   }
-  if (newest->empty()) note("Nobody yet. Write to somebody: godwit send +NUMBER \"Hello\"");
+  std::size_t silent = 0;
+  for (const auto& group : client_.engine().groups()) {
+    const client::ChatId chat(group.id);
+    if (!group.member || std::ranges::find(*newest, chat, &client::Message::chat) != newest->end())
+      continue;
+    ++silent;
+    print({.chat = chat}, nullptr);
+  }
+  if (newest->empty() && silent == 0)
+    note("Nobody yet. Write to somebody: godwit send +NUMBER \"Hello\"");
   console_.finish(kExitOk);
 }
 
@@ -171,8 +180,9 @@ void ContactsCommand::print(const client::Message& last, const client::Contact* 
   name.append(kNameColumns - std::min(columns, kNameColumns), ' ');
   line(paint(Ink::kCyan, name, color()) + " " +
        paint(Ink::kGreen, verified ? "✓ verified" : "          ", color()) + "  " +
-       paint(Ink::kDim, short_time(last.composed, now()), color()) + "  " + (out ? "you: " : "") +
-       preview);
+       (last.composed.ms == 0 ? paint(Ink::kDim, "no message yet", color())
+                              : paint(Ink::kDim, short_time(last.composed, now()), color()) + "  " +
+                                    (out ? "you: " : "") + preview));
 }
 
 StatusCommand::StatusCommand(Context context, Options options)
