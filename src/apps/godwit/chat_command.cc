@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "apps/godwit/group_command.h"
-#include "apps/godwit/group_news.h"
 #include "apps/godwit/message_commands.h"
 #include "client/history.h"
 #include "client/search.h"
@@ -50,6 +49,9 @@ void ChatCommand::start() {
   if (!with) return;
   with_ = *with;
   chat_ = chat_of(with_);
+  for (auto& group : client_.engine().groups()) {
+    if (client::ChatId(group.id) == chat_) group_ = GroupTeller(std::move(group));
+  }
   client_.go_online();
   tell_chat();
   older();
@@ -71,7 +73,6 @@ void ChatCommand::tell_chat() {
   numbers_.clear();
   for (const auto& each : engine.groups()) {
     if (!group || each.id != std::get<GroupId>(with_)) continue;
-    group_ = each;
     object["group"] = who({}, chat_);
     object["member"] = each.member;
     object["announcements"] = each.announcements;
@@ -154,7 +155,7 @@ void ChatCommand::tell_status(const client::StatusChanged& change) {
 
 void ChatCommand::tell_news(const client::GroupChanged& change) {
   const std::string& me = client_.engine().profile().phone;
-  for (const std::string& text : group_news(group_, change.group, change.actor, me)) {
+  for (const std::string& text : group_.tell(change, me)) {
     emit({{"type", "news"}, {"chat", who({}, chat_)}, {"text", text}});
   }
 }

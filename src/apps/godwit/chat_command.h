@@ -10,6 +10,7 @@
 #include <set>
 
 #include "apps/godwit/command.h"
+#include "apps/godwit/group_news.h"
 
 namespace godwit::cli {
 
@@ -71,7 +72,7 @@ class ChatCommand final : public Command {
   std::set<MessageId> starred_;  // so, and taken off
   bool settled_ = false;  // the chat was changed, so
   std::set<std::string> numbers_;  // of the group, as told
-  client::GroupView group_;  // as told
+  GroupTeller group_;
   std::map<std::string, Instant> typing_;  // who composes, and until when it is believed
   Timer fading_;
 };

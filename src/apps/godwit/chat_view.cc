@@ -143,7 +143,8 @@ void ChatView::draw_title(int width) {
   attron(COLOR_PAIR(kPairTitle) | A_BOLD);
   mvhline(0, 0, ' ', width);
   const std::size_t columns = static_cast<std::size_t>(width);
-  const std::size_t most = columns - columns / 3 - 2;
+  const std::size_t room = model_.online() ? columns / 3 : columns / 2;  // for the connection
+  const std::size_t most = columns - room - 2;
   std::string title = model_.with() + (model_.verified() ? "  ✓ verified" : "");
   if (!model_.lifetime().empty()) title += "  ⏱ " + model_.lifetime();
   if (const std::string typing = model_.typing(); !typing.empty()) {
@@ -157,7 +158,7 @@ void ChatView::draw_title(int width) {
   const std::string state = model_.online()           ? "● online"
                             : model_.reason().empty() ? "○ connecting…"
                                                       : "○ offline: " + model_.reason();
-  const std::u32string shown = cut(state, columns / 3);
+  const std::u32string shown = cut(state, room);
   const int pair = model_.online() ? kPairOnline : kPairOffline;
   attron(COLOR_PAIR(pair) | A_BOLD);
   put(0, width - static_cast<int>(columns_of(shown)) - 1, shown);

@@ -1,6 +1,7 @@
 #include "apps/godwit/group_news.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "apps/godwit/output.h"
@@ -139,6 +140,26 @@ class News {
 std::vector<std::string> group_news(const GroupView& before, const GroupView& after, UserId actor,
                                     const std::string& me) {
   return News(before, after, actor, me).tell();
+}
+
+std::vector<std::string> GroupTeller::tell(const client::GroupChanged& change,
+                                           const std::string& me) {
+  std::vector<std::string> out;
+  const auto tell = [&](const client::GroupChanged& known) {
+    std::ranges::move(group_news(told_, known.group, known.actor, me), std::back_inserter(out));
+    told_ = known.group;
+  };
+  client::GroupChanged next = change;
+  if (late_ && next.actor.is_nil()) next.actor = late_->actor;  // it is about the same
+  else if (late_) tell(*late_);
+  late_.reset();
+  const bool few = next.group.members.size() <= limits::kGroupIntroductions;
+  const bool unknown = std::ranges::any_of(next.group.members, [&](const Member& member) {
+    return member.phone.empty() && find(told_.members, member.user) == nullptr;
+  });
+  if (few && unknown && told_.member) late_ = std::move(next);
+  else tell(next);
+  return out;
 }
 
 }  // namespace godwit::cli

@@ -36,6 +36,21 @@ TEST_F(GroupNewsTest, WhoCameAndWent) {
   EXPECT_EQ(news(), Texts{"+3 is not in the group any more"});
 }
 
+TEST_F(GroupNewsTest, WhoIsNotKnownYetIsToldALittleLater) {
+  GroupTeller teller(before_);
+  after_.members.push_back({user(3), {}, false});
+  EXPECT_EQ(teller.tell({after_, user(2)}, "+1"), Texts{});
+  after_.members.back().phone = "+3";
+  EXPECT_EQ(teller.tell({after_, {}}, "+1"), Texts{"+2 added +3"});
+  after_.members.push_back({user(4), {}, false});
+  EXPECT_EQ(teller.tell({after_, user(2)}, "+1"), Texts{});
+  after_.announcements = true;
+  const Texts told = teller.tell({after_, user(1)}, "+1");
+  ASSERT_EQ(told.size(), 2U) << "nothing is kept back for ever";
+  EXPECT_TRUE(told[0].starts_with("+2 added user:04"));
+  EXPECT_EQ(told[1], "only admins send now");
+}
+
 TEST_F(GroupNewsTest, ManyAreCounted) {
   for (std::uint8_t i = 3; i < 9; ++i) after_.members.push_back({user(i), {}, false});
   EXPECT_EQ(news(user(2)), Texts{"+2 added 6 people"});

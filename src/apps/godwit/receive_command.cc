@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "apps/godwit/group_news.h"
 #include "client/history.h"
 
 namespace godwit::cli {
@@ -35,7 +34,9 @@ ReceiveCommand::~ReceiveCommand() { context_.unshown.release(this); }
 
 void ReceiveCommand::start() {
   if (!require_account()) return;
-  for (auto& group : client_.engine().groups()) groups_[group.id] = std::move(group);
+  for (auto& group : client_.engine().groups()) {
+    groups_.emplace(group.id, GroupTeller(std::move(group)));
+  }
   client_.go_online();
   if (options_.timeout) timeout_.set(*options_.timeout, [this] { timed_out(); });
   if (drains()) wait_for_quiet();
@@ -117,9 +118,8 @@ void ReceiveCommand::print(const client::MessageChanged& change) {
 
 void ReceiveCommand::print(const client::GroupChanged& change) {
   const client::ChatId chat(change.group.id);
-  const client::GroupView before = std::exchange(groups_[change.group.id], change.group);
   const std::string& me = client_.engine().profile().phone;
-  for (const std::string& text : group_news(before, change.group, change.actor, me)) {
+  for (const std::string& text : groups_[change.group.id].tell(change, me)) {
     if (options_.json) {
       emit({{"type", "news"}, {"chat", who({}, chat)}, {"text", text}});
     } else if (!options_.lines) {

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "apps/godwit/command.h"
+#include "apps/godwit/group_news.h"
 
 namespace godwit::cli {
 
@@ -46,7 +47,7 @@ class ReceiveCommand final : public Command {
   std::deque<Unshown::Entry> ahead_;   // taken, not printed
   std::deque<Printed> printed_;        // not confirmed
   std::size_t count_ = 0;              // printed
-  std::map<GroupId, client::GroupView> groups_;  // as they were
+  std::map<GroupId, GroupTeller> groups_;
   std::set<client::ChatId> to_mark_read_;
   int ending_ = -1;  // the exit code, once everything printed is confirmed
   Timer quiet_;
