@@ -321,7 +321,7 @@ def play(programs, path):
 
 def main():
     options = processes.arguments(__doc__, only=("", "play this file only"),
-                                  at_once=(4, "scenarios"))
+                                  at_once=(6, "scenarios"))
     paths = [options.only] if options.only else sorted(
         glob.glob(os.path.join(processes.ROOT, "scenarios", "*.chat")))
     # Most of a scenario is waiting: several are played at once, each with a server of its own.
