@@ -99,6 +99,14 @@ class Groups:
         self.act(self.alice, "leave", other["id"])
         assert self.act(self.alice, "info", NAME)["id"] == self.group, "she is in one of them"
 
+    def asked_wrongly(self):
+        refused(self.alice.run("group", "remove", NAME, ALICE), 2, "group leave")
+        refused(self.alice.run("group", "add", NAME, "+33600000000"), 4, "no account")
+        refused(self.alice.run("group", "picture", NAME), 2, "--save")
+        refused(self.alice.run("group", "edit", NAME), 2, "--add")
+        refused(self.alice.run("group", "link", NAME, "--expires", "soon"), 2, "12h")
+        self.act(self.alice, "add", NAME, BOB)  # he is in it: nothing to do, and no mistake
+
     def roles(self):
         refused(self.bob.run("group", "add", NAME, DORA), 3, "only an admin")
         refused(self.bob.run("group", "rename", NAME, "Bob's"), 3, "only an admin")
@@ -212,9 +220,9 @@ def main():
         groups = Groups(options.bin, *people)
         try:
             return processes.run_checks([
-                groups.made_and_written_to, groups.named_loosely, groups.roles,
-                groups.said_of_itself, groups.who_is_gone_reads_nothing_newer, groups.links_end,
-                groups.an_admin_lets_in, groups.a_broadcast])
+                groups.made_and_written_to, groups.named_loosely, groups.asked_wrongly,
+                groups.roles, groups.said_of_itself, groups.who_is_gone_reads_nothing_newer,
+                groups.links_end, groups.an_admin_lets_in, groups.a_broadcast])
         finally:
             groups.close()
 

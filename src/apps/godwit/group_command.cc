@@ -13,6 +13,7 @@ namespace {
 using Act = client::Engine::GroupAct;
 
 constexpr Duration kPatience = seconds(30);
+constexpr Duration kOfflinePatience = seconds(5);
 constexpr std::size_t kIdDigits = 4;  // at least, of an id
 
 Json group_json(const client::GroupView& group) {
@@ -116,14 +117,40 @@ void GroupCommand::start() {
       return;
     }
     if (!options_.file.empty()) return save_picture(*found);
+    if (!says_what()) return;
   }
   client_.go_online();
-  timeout_.set(options_.timeout.value_or(kPatience), [this] {
+  wait(kOfflinePatience, kPatience);
+  act();
+}
+
+void GroupCommand::wait(Duration patience, Duration then) {
+  timeout_.set(patience, [this, then] {
     const bool online = client_.link() == runtime::ClientRuntime::Link::kOnline;
+    if (online && then.ms != 0) return wait(then, {});
     refuse(online ? kExitTimeout : kExitUnreachable, online ? "timeout" : "unreachable",
            "the server did not answer yet; what you asked for is kept, and made later");
   });
-  act();
+}
+
+// False, after an error: the options ask for nothing, or for what another command does.
+bool GroupCommand::says_what() {
+  const auto no = [&](const std::string& text) {
+    refuse(kExitUsage, "invalid", text);
+    return false;
+  };
+  const std::string& action = options_.action;
+  if (action == "picture" && !options_.text && !options_.clear) {
+    return no("name the picture's file, or give --save FILE or --clear");
+  }
+  if (action == "edit" && options_.who_edits.empty() && options_.who_adds.empty()) {
+    return no("say who: --info all or admins, --add all or admins");
+  }
+  const std::string& own = client_.engine().profile().phone;
+  if (action == "remove" && std::ranges::find(options_.members, own) != options_.members.end()) {
+    return no("to go yourself: godwit group leave");
+  }
+  return true;
 }
 
 void GroupCommand::act() {
@@ -249,7 +276,12 @@ void GroupCommand::on_event(const client::Event& event) {
 void GroupCommand::on_link_failed() { (void)link_may_recover(); }
 
 void GroupCommand::finish() {
-  if (!failure_.empty()) return refuse(kExitRefused, "refused", failure_);
+  if (!failure_.empty()) {
+    if (options_.action == "create") failure_ += "; the group was made without them";
+    const bool unknown = failure_.find("no account") != std::string::npos;
+    return refuse(unknown ? kExitNotFound : kExitRefused, unknown ? "not_found" : "refused",
+                  failure_);
+  }
   print(view(), true);
   console_.finish(kExitOk);
 }

@@ -19,6 +19,9 @@ class GroupCommand final : public Command {
   void on_link_failed() override;
 
  private:
+  bool says_what();
+  // Gives up after `patience`; when there is a connection, only after `then` more.
+  void wait(Duration patience, Duration then);
   void act();
   void ask(client::Engine::GroupAct act, const std::string& phone);
   void act_on_link();

@@ -209,7 +209,7 @@ Result<void> ActCommand::send(const client::Recipient& to, client::Text text) {
   if (!id) return fail(id.error());
   leaves_ = true;
   const auto* phone = std::get_if<std::string>(&to);
-  sent_[*id] = {{"id", id_text(*id)}, {"to", phone ? *phone : who({}, chat_of(to))}};
+  sent_[*id] = {{"id", id_text(*id)}, {"to", phone ? *phone : options_.phone}};
   return {};
 }
 

@@ -21,8 +21,9 @@ constexpr const char* kEpilogue =
     "Numbers are written in full, with + and the country code.\n"
     "`godwit bench --help`: for those who run a server, what it can take.\n"
     "Environment: GODWIT_HOME, GODWIT_SERVER, GODWIT_PASSPHRASE, NO_COLOR.\n"
-    "Exit codes: 0 done, 2 wrong input, 3 refused or not registered, 4 no such number,\n"
-    "5 timeout, 6 server unreachable, 7 disk or store, 8 passphrase, 9 server key changed.";
+    "Exit codes: 0 done, 2 wrong input, 3 refused or not registered, 4 no such number, group\n"
+    "or message, 5 timeout, 6 server unreachable, 7 disk or store, 8 passphrase, 9 server key "
+    "changed.";
 
 constexpr std::pair<std::string_view, const char*> kExamples[] = {
     {"register",
@@ -169,7 +170,7 @@ class Grammar {
            "--timeout", [this](double s) { o_.timeout = milliseconds(std::llround(s * 1000)); },
            text)
         ->type_name("SECONDS")
-        ->check(CLI::Range(0.0, 1e9));
+        ->check(CLI::Range(0.0, 1e9).description(""));
   }
 
   void conversation() {
@@ -206,7 +207,7 @@ class Grammar {
     receive->add_flag("--follow,-f", o_.follow, "Stay, and print what arrives");
     receive->add_option("--count,-n", o_.count, "Stop after this many messages")
         ->type_name("N")
-        ->check(CLI::Range(1, 1000000000));
+        ->check(CLI::Range(1, 1000000000).description(""));
     timeout(receive, "Stop after this long");
     receive->add_flag("--read", o_.read, "Tell the senders that you read them");
     receive->add_flag("--lines", o_.lines, "Print bare texts, one line each");
@@ -280,9 +281,10 @@ class Grammar {
     CLI::App* link = action("link", "Show the link by which people join, or make one");
     which(link, "Its id or name");
     link->add_flag("--new", o_.mark, "Make another one; the old one ends");
-    link->add_option("--expires", o_.lifetime, "When it ends (never)")->type_name("24h|7d|…");
+    link->add_option("--expires", o_.lifetime, "When it ends (never)")->type_name("24h|7d");
     link->add_option("--uses", o_.uses, "For how many people (any number)")
-        ->check(CLI::Range(1, 1'000'000));
+        ->type_name("N")
+        ->check(CLI::Range(1, 1'000'000).description(""));
     link->add_flag("--approval", o_.approval, "An admin lets in each");
     link->add_flag("--revoke", o_.revoke, "Take it back");
     action("join", "Join a group by its link")
@@ -304,7 +306,7 @@ class Grammar {
     chat(history, "With whom: a number, or a group's id or name");
     history->add_option("--limit,-n", o_.limit, "Only the last N messages")
         ->type_name("N")
-        ->check(CLI::Range(1, 1000000000));
+        ->check(CLI::Range(1, 1000000000).description(""));
 
     command(Verb::kContacts, "contacts", "List whom you have written with");
     command(Verb::kStatus, "status", "Show account, server, connection, outbox");
@@ -364,7 +366,8 @@ class Grammar {
         ->type_name("+NUMBER|GROUP")
         ->transform(CLI::Validator(number_or_group, ""));
     search->add_option("--limit,-n", o_.limit, "At most this many (50)")
-        ->check(CLI::Range(1, 1000));
+        ->type_name("N")
+        ->check(CLI::Range(1, 1000).description(""));
   }
 
   void chats() {
@@ -377,7 +380,7 @@ class Grammar {
     chat(command(Verb::kUnarchive, "unarchive", "Take a chat out of the archive"), "With whom");
     CLI::App* mute = command(Verb::kMute, "mute", "Mute a chat");
     chat(mute, "With whom");
-    mute->add_option("--for", o_.lifetime, "How long (always)")->type_name("8h|7d|…");
+    mute->add_option("--for", o_.lifetime, "How long (always)")->type_name("8h|7d");
     chat(command(Verb::kUnmute, "unmute", "Unmute a chat"), "With whom");
     CLI::App* draft = command(Verb::kDraft, "draft", "Show or keep what you are writing");
     chat(draft, "To whom");
