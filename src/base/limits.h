@@ -99,7 +99,7 @@ inline constexpr std::uint32_t kBundleFetches = 20;  // one-time keys per reques
 inline constexpr Duration kBundleWindow = hours(1);  // ... within this time; then none is given
 
 // ---- directory look-ups (enumeration)
-inline constexpr std::uint32_t kLookups = 1000;  // per account ...
+inline constexpr std::uint32_t kLookups = 2000;  // per account: a full group, and as many more ...
 inline constexpr Duration kLookupWindow = hours(24);  // ... within this time
 
 // ---- end-to-end sessions (the protocol's own limits: both sides must agree on the first two)
@@ -146,6 +146,7 @@ inline constexpr std::size_t kGroupSentItems = 1024;  // said to groups, kept fo
 inline constexpr std::size_t kGroupSentBytes = 8 * 1024 * 1024;
 inline constexpr std::size_t kGroupHeld = 512;  // that come before what is to be known of the group
 inline constexpr Duration kChainRenewal = minutes(10);  // of a group's chain, at others' word
+inline constexpr Duration kGroupGathering = seconds(5);  // who are added together are asked for
 inline constexpr Duration kGroupDoubt = minutes(1);  // between two looks for changes missed
 inline constexpr std::size_t kGroupName = 100;
 inline constexpr std::size_t kGroupDescription = 2048;
@@ -164,7 +165,7 @@ inline constexpr std::size_t kAwaitedReceipts = 50000;  // own messages that may
 inline constexpr std::size_t kUnreadPerChat = 10000;  // beyond: no read receipt for the oldest
 inline constexpr std::size_t kReceiptsPerContact = 256;  // queued; their mailbox may be full
 inline constexpr std::size_t kSubmitsInFlight = 16;  // recipients served at the same time
-inline constexpr std::size_t kLookupsInFlight = 4;
+inline constexpr std::size_t kLookupsInFlight = 16;
 inline constexpr std::uint32_t kLookupTries = 3;  // then a stranger's message is shown without one
 inline constexpr std::size_t kHistoryPage = 1000;
 inline constexpr std::size_t kPrivatePrekeys = 1000;  // some are fetched and never used

@@ -11,10 +11,6 @@ namespace {
 using Kind = proto::GroupChange::Kind;
 using ports::Space;
 
-proto::IdentityKey identity_of(const Bytes& wire) {
-  return to_array<33>(wire).value_or(proto::IdentityKey{});
-}
-
 GroupSaid said_by(const Item& item, GroupId group, std::uint64_t version) {
   return {.group = group,
           .version = version,
@@ -57,21 +53,6 @@ GroupId Groups::create(std::string_view name, Turn& turn) {
   (void)change(id, {.change = first, .phone = {}}, turn);
   (void)edit(id, {.name = std::string(name), .description = {}, .picture = {}}, turn);
   return id;
-}
-
-Result<void> Groups::change(GroupId id, Intent intent, Turn& turn) {
-  const auto found = groups_.find(id);
-  if (found == groups_.end()) return fail(Code::kNotFound, "there is no such group here");
-  if (!intent.phone.empty() && !parts_.contacts.find(intent.phone))
-    parts_.lookups.want(intent.phone);
-  if (found->second.row.waits && intent.change.kind == Kind::kLeave) {
-    forget(id, {}, turn);
-    return {};
-  }
-  const std::uint64_t order = take_order(turn);
-  turn.put(Space::kChat, row_key('C', id, order), encode(intent));
-  found->second.changes[order] = std::move(intent);
-  return {};
 }
 
 // The group, when this account may send to it.
@@ -240,67 +221,6 @@ void Groups::fetch(GroupId id, Group& group, Turn& turn) {
                         encode(proto::FetchGroup{id, from.version}), turn);
 }
 
-// False: the person that it concerns is not known yet.
-bool Groups::resolve(Intent& intent, Turn& turn) {
-  if (intent.phone.empty()) return true;
-  ContactRow* contact = parts_.contacts.find(intent.phone);
-  if (!contact) {
-    parts_.lookups.want(intent.phone);
-    return false;
-  }
-  intent.change.user = contact->contact.user;
-  if (intent.change.kind != Kind::kAdd) return true;
-  if (contact->contact.identity_key.empty()) {
-    parts_.courier.meet(contact->contact.user, turn);
-    return false;
-  }
-  intent.change.identity = identity_of(contact->contact.identity_key);
-  return true;
-}
-
-// Makes a transition of the first changes that wait: those that can be made together.
-bool Groups::propose(GroupId id, Group& group, Turn& turn) {
-  proto::Transition transition{
-      .group = id,
-      .version = group.state.version + 1,
-      .previous = group.state.version == 0 ? proto::GroupDigest{} : proto::digest(group.state),
-      .actor = self(),
-      .time = turn.env.now};
-  Intent& intent = group.changes.begin()->second;
-  if (!resolve(intent, turn)) return false;
-  transition.changes = {intent.change};
-  const bool few = group.state.members.size() < limits::kGroupIntroductions;
-  if (few && !intent.phone.empty() && intent.change.kind == Kind::kAdd) {
-    transition.changes.front().info = introduction(group, intent.phone, turn);
-  }
-  proto::SignedTransition proposal{.body = encode(transition)};
-  auto next = proto::apply(group.state, transition, proposal.body);
-  if (!next) {
-    // Whoever was made an admin while this device was off may not know it yet.
-    if (in(group) && !std::exchange(group.doubted, true)) {
-      group.stale = true;
-      return true;
-    }
-    const bool done = next.error().code == Code::kInvalid || next.error().code == Code::kNotFound;
-    drop_change(id, group, done ? std::string() : std::string(next.error().text), turn);
-    return true;
-  }
-  proposal.signature =
-      parts_.keyring.identity().sign(proto::signed_octets(proposal.body), turn.env.entropy);
-  group.proposed = std::move(*next);
-  group.asked = true;
-  parts_.connection.ask({.kind = proto::Kind::kChangeGroup, .group = id},
-                        encode(proto::ChangeGroup{id, encode(proposal)}), turn);
-  return false;
-}
-
-void Groups::drop_change(GroupId id, Group& group, std::string failure, Turn& turn) {
-  const auto first = group.changes.begin();
-  turn.erase(Space::kChat, row_key('C', id, first->first));
-  group.changes.erase(first);
-  turn.notify(GroupChangeDone{id, std::move(failure)});
-}
-
 GroupKey Groups::key_of(GroupId id, const Group& group) const {
   GroupKey key{.group = id,
                .version = group.state.version,
@@ -311,37 +231,46 @@ GroupKey Groups::key_of(GroupId id, const Group& group) const {
 }
 
 // The state says whose device it is to be: the server's word alone puts nobody in a member's place.
-void Groups::invite(GroupId id, Group& group, const proto::GroupMember& member, Turn& turn) {
+void Groups::invite(Group& group, const proto::GroupMember& member, const GroupKey& key,
+                    Turn& turn) {
   const UserId user = member.user;
   const bool stranger = !parts_.contacts.knows(user);
   ContactRow* contact = parts_.contacts.add(user, turn);
   if (!contact) return;
   // Their number is asked for when they say it: few groups may use up a day's look-ups.
   if (stranger) contact->unconfirmed = group.state.members.size() <= limits::kGroupIntroductions;
-  parts_.outbox.add_group_key(user, key_of(id, group), to_bytes(member.identity), turn);
+  parts_.outbox.add_group_key(user, key, to_bytes(member.identity), turn);
   parts_.courier.wake(user);
-  if (group.own.can_encrypt()) group.told.insert(user);
+  if (!group.own.can_encrypt()) return;
+  group.told.insert(user);
+  group.telling.insert(user);
 }
 
-// True: every member was told the own chain, or will be asking for it.
+// True: every member was told the own chain, or will be asking for it. Looks at all of them once,
+// not each time that one has heard.
 bool Groups::tell_chain(GroupId id, Group& group, Turn& turn) {
   if (!group.own.can_encrypt()) {
     group.own.create(id.octets, turn.env.entropy);
     group.told.clear();
+    group.telling.clear();
     group.row.own_key = std::move(group.own.serialize()).release();
     store(id, group, turn);
   }
-  bool all = true, changed = false;
-  for (const proto::GroupMember& member : group.state.members) {
-    if (member.user == self()) continue;
-    if (!group.told.contains(member.user)) {
-      invite(id, group, member, turn);
-      changed = true;
+  const auto reached = [&] {
+    while (!group.telling.empty() && !parts_.courier.carries_key(*group.telling.begin(), id)) {
+      group.telling.erase(group.telling.begin());
     }
-    all = all && !parts_.courier.carries_key(member.user, id);
+    return group.telling.empty();
+  };
+  if (!reached()) return false;
+  std::optional<GroupKey> key;
+  for (const proto::GroupMember& member : group.state.members) {
+    if (member.user == self() || group.told.contains(member.user)) continue;
+    if (!key) key = key_of(id, group);
+    invite(group, member, *key, turn);
   }
-  if (changed) store_told(id, group, turn);
-  return all;
+  if (key) store_told(id, group, turn);
+  return reached();
 }
 
 void Groups::submit(GroupId id, Group& group, Turn& turn) {
@@ -394,7 +323,7 @@ void Groups::on_accepted(const Request& request, Turn& turn) {
     proto::GroupState next = std::move(*group.proposed);
     group.proposed.reset();
     if (next.version == group.state.version + 1) adopt(id, group, std::move(next), self(), turn);
-    return drop_change(id, group, {}, turn);
+    return drop_proposed(id, group, {}, turn);
   }
   for (; group.submitted != 0 && !group.items.empty(); --group.submitted) {
     const auto& [order, item] = *group.items.begin();
@@ -437,7 +366,7 @@ void Groups::on_request(UserId user, const e2e::DecryptionError& error, Turn& tu
   const proto::GroupMember* member = group.state.member(user);
   if (!member || member->since > said->version) return;
   if (error.reused) renew_chain(id, group, turn);
-  if (!parts_.outbox.carries_key(user, id)) invite(id, group, *member, turn);
+  if (!parts_.outbox.carries_key(user, id)) invite(group, *member, key_of(id, group), turn);
   store_told(id, group, turn);
   parts_.outbox.add_repeat(user, *said, to_bytes(member->identity), turn);
 }
@@ -492,7 +421,7 @@ void Groups::on_refused(const Request& request, const proto::ErrorBody& error, T
   } else if (error.code == Code::kConflict) {
     group.stale = true;
   } else if (request.kind == proto::Kind::kChangeGroup) {
-    drop_change(id, group, error.text.substr(0, 200), turn);
+    drop_proposed(id, group, std::string_view(error.text).substr(0, 200), turn);
   } else {
     fail_items(id, group, group.items.size(), "the server refused it: " + error.text.substr(0, 200),
                turn);
@@ -510,20 +439,6 @@ void Groups::on_disconnected() {
   }
 }
 
-void Groups::on_no_such_number(const std::string& phone, Turn& turn) {
-  for (auto& [id, group] : groups_) {
-    for (auto at = group.changes.begin(); at != group.changes.end();) {
-      if (at->second.phone != phone || group.proposed) {
-        ++at;
-        continue;
-      }
-      turn.erase(Space::kChat, row_key('C', id, at->first));
-      turn.notify(GroupChangeDone{id, phone + " has no account on this server"});
-      at = group.changes.erase(at);
-    }
-  }
-}
-
 void Groups::on_tick(Instant now) {
   for (auto& [id, group] : groups_) {
     if (group.not_before <= now) group.not_before = {};
@@ -534,6 +449,7 @@ Instant Groups::deadline() const {
   Instant at = kNever;
   for (const auto& [id, group] : groups_) {
     if (group.not_before != Instant{}) at = std::min(at, group.not_before);
+    if (group.gathered != Instant{} && !group.asked) at = std::min(at, group.gathered);
   }
   return at;
 }
@@ -549,18 +465,6 @@ std::size_t Groups::waiting() const {
   std::size_t count = 0;
   for (const auto& [id, group] : groups_) count += group.items.size();
   return count;
-}
-
-bool Groups::waits_for(const std::string& phone) const { return unresolved().contains(phone); }
-
-std::set<std::string> Groups::unresolved() const {
-  std::set<std::string> out;
-  for (const auto& [id, group] : groups_) {
-    for (const auto& [order, intent] : group.changes) {
-      if (!intent.phone.empty()) out.insert(intent.phone);
-    }
-  }
-  return out;
 }
 
 }  // namespace godwit::client

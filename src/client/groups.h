@@ -110,7 +110,9 @@ class Groups {
     bool vouched = false;  // the candidate has passed the digest that a member vouched for
     GroupInfo info;
     std::set<UserId> told;
+    std::set<UserId> telling;  // of these, whom it may still be on its way to
     std::map<std::uint64_t, Intent> changes;
+    Instant gathered;  // adding waits until then for those who are not known yet
     std::map<std::uint64_t, Item> items;  // that wait, by order
     std::map<std::uint64_t, HeldRow> held;
     std::map<KeyId, KeyRow> keys;
@@ -118,7 +120,8 @@ class Groups {
     bool asked = false;  // a request is under way
     bool doubted = false;  // whether its rules are the present ones, since the device connected
     Instant not_before;
-    std::optional<proto::GroupState> proposed;  // by the change under way
+    std::optional<proto::GroupState> proposed;  // by the changes under way ...
+    std::vector<std::uint64_t> proposing;  // ... which are these
     std::size_t submitted = 0;  // items under way
     std::uint64_t submitted_version = 0;  // that they were encrypted for
     Instant renewed;  // the own chain, because somebody asked
@@ -134,11 +137,13 @@ class Groups {
   bool serve(GroupId id, Group& group, Turn& turn);
   void fetch(GroupId id, Group& group, Turn& turn);
   bool propose(GroupId id, Group& group, Turn& turn);
+  std::vector<std::uint64_t> gather(Group& group, Turn& turn);
   bool resolve(Intent& intent, Turn& turn);
-  void drop_change(GroupId id, Group& group, std::string failure, Turn& turn);
+  void drop_change(GroupId id, Group& group, std::uint64_t order, std::string failure, Turn& turn);
+  void drop_proposed(GroupId id, Group& group, std::string_view failure, Turn& turn);
   void submit(GroupId id, Group& group, Turn& turn);
   bool tell_chain(GroupId id, Group& group, Turn& turn);
-  void invite(GroupId id, Group& group, const proto::GroupMember& member, Turn& turn);
+  void invite(Group& group, const proto::GroupMember& member, const GroupKey& key, Turn& turn);
   GroupKey key_of(GroupId id, const Group& group) const;
   void adopt(GroupId id, Group& group, proto::GroupState next, UserId actor, Turn& turn);
   void refuse(GroupId id, std::string text, Turn& turn);

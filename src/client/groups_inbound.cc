@@ -186,10 +186,11 @@ void Groups::adopt(GroupId id, Group& group, proto::GroupState next, UserId acto
   settle_join(id, group, turn);
   ask_numbers(group);
   if (actor == self() && in(group)) {
+    const GroupKey key = key_of(id, group);
     for (const proto::GroupMember& member : group.state.members) {
       const proto::GroupMember* known = before.member(member.user);
       if (member.user == self() || (known && known->identity == member.identity)) continue;
-      invite(id, group, member, turn);
+      invite(group, member, key, turn);
     }
     if (group.own.can_encrypt()) store_told(id, group, turn);
   }
@@ -339,7 +340,7 @@ Result<void> Groups::load(const ports::Row& row) {
     case 'T': {
       const auto told = decode<ToldRow>(row.value);
       if (!told) return fail(told.error());
-      group.told = {told->users.begin(), told->users.end()};
+      group.told = group.telling = {told->users.begin(), told->users.end()};
       return {};
     }
     case 'C':
