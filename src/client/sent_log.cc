@@ -29,6 +29,7 @@ void SentLog::keep(Sent sent) {
   by_id_[sent.item.id] = order;
   by_user_[user].insert(order);
   if (sent.due) due_[user].insert(order);
+  if (sent.item.is_notice()) notices_.insert(order);
   entries_[order] = std::move(sent);
 }
 
@@ -48,7 +49,8 @@ void SentLog::add(Sent sent, Turn& turn) {
 void SentLog::trim(UserId user, Turn& turn) {
   while (entries_.size() > limits::kSentItems || octets_ > limits::kSentBytes ||
          entries_.begin()->second.accepted + limits::kSentLifetime < turn.env.now) {
-    forget(entries_.begin()->first, turn);
+    const bool old = entries_.begin()->second.accepted + limits::kSentLifetime < turn.env.now;
+    forget(old || notices_.empty() ? entries_.begin()->first : *notices_.begin(), turn);
     if (entries_.empty()) return;
   }
   const auto of_user = by_user_.find(user);
@@ -182,6 +184,7 @@ void SentLog::forget(std::uint64_t order, Turn& turn) {
   const UserId user = sent.item.to;
   octets_ -= size_of(sent.item);
   by_id_.erase(sent.item.id);
+  notices_.erase(order);
   for (auto* index : {&by_user_, &due_}) {
     const auto of_user = index->find(user);
     if (of_user == index->end()) continue;

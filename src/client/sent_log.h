@@ -2,8 +2,8 @@
 // sent again.
 //
 // Holds plaintext, bounded in number, octets and age; a message leaves when every device that it
-// went to has confirmed it, so the log is usually empty. Receipts, which nobody confirms, leave
-// when a later message is confirmed.
+// went to has confirmed it, so the log is usually empty. Receipts and keys of groups, which nobody
+// confirms, leave when a later message is confirmed, and before messages do.
 //
 // What was said to groups is in a part of its own.
 //
@@ -78,6 +78,7 @@ class SentLog {
   std::map<MessageId, std::uint64_t> by_id_;
   std::map<UserId, std::set<std::uint64_t>> by_user_;
   std::map<UserId, std::set<std::uint64_t>> due_;
+  std::set<std::uint64_t> notices_;  // the first to go: a large group's keys are a thousand at once
   std::size_t octets_ = 0;
 };
 
