@@ -41,6 +41,26 @@ TEST_F(GroupsTest, NewcomersReadNothingOlderAndRemovedOnesNothingNewer) {
   EXPECT_EQ(say(carol, id, "hey").error().code, Code::kForbidden);
 }
 
+TEST_F(GroupsTest, WhoAreAddedTogetherComeInOneChange) {
+  Phone &alice = enroll(1), &bob = enroll(2), &carol = enroll(3), &dora = enroll(4);
+  const GroupId id = create(alice, "Birds", {});
+  const auto before = view(alice, id).version;
+  const std::string nobody = "+33600000000";
+  act(alice, [&](Engine& e, Env& at, client::Effects& out) {
+    for (const std::string& phone : {bob.number, nobody, carol.number, bob.number, dora.number}) {
+      EXPECT_TRUE(e.change_group(id, Act::kAdd, phone, at, out));
+    }
+    EXPECT_TRUE(e.change_group(id, Act::kPromote, carol.number, at, out));
+  });
+  settle();
+  pass(seconds(10));
+  expect_agreement(id, {&alice, &bob, &carol, &dora});
+  EXPECT_EQ(view(bob, id).version, before + 2);
+  const auto done = events<client::GroupChangeDone>(alice);
+  ASSERT_EQ(done.size(), 8u);  // itself, its name, and these
+  EXPECT_EQ(std::ranges::count_if(done, [](const auto& one) { return !one.failure.empty(); }), 1);
+}
+
 TEST_F(GroupsTest, ChangesAtTheSameTimeBothHappen) {
   Phone &alice = enroll(1), &bob = enroll(2), &carol = enroll(3), &dora = enroll(4);
   const GroupId id = create(alice, "Birds", {&bob, &carol});

@@ -6,6 +6,8 @@
 
 #include <deque>
 #include <functional>
+#include <map>
+#include <set>
 
 #include "client/engine.h"
 #include "client/history.h"
@@ -21,6 +23,7 @@ using client::Engine;
 class GroupWorld : public testing::Test {
  protected:
   struct Phone {
+    std::uint32_t index = 0;
     std::string number;
     server::PeerKey peer{};
     ports::MemoryStore store;
@@ -57,15 +60,17 @@ class GroupWorld : public testing::Test {
     Env env{now, entropy};
     client::Effects out;
     auto result = verb(*phone.engine, env, out);
-    for (auto& effect : out) phone.effects.push_back(std::move(effect));
+    queue(phone, std::move(out));
     settle();
     return result;
   }
-  Phone& enroll(std::uint8_t n, std::string number = {}) {
+  Phone& enroll(std::uint16_t n, std::string number = {}) {
     phones.push_back(std::make_unique<Phone>());
     Phone& phone = *phones.back();
+    phone.index = static_cast<std::uint32_t>(phones.size() - 1);
     phone.number = number.empty() ? "+336123456" + std::to_string(10 + n) : number;
-    phone.peer[0] = n;
+    phone.peer[0] = static_cast<std::uint8_t>(n);
+    phone.peer[1] = static_cast<std::uint8_t>(n >> 8);
     load(phone);
     (void)run(phone, [&](Engine& e, Env& at, client::Effects& out) {
       return e.request_code(phone.number, at, out);
@@ -113,7 +118,11 @@ class GroupWorld : public testing::Test {
   void settle() {
     for (bool any = true; any;) {
       any = step_server();
-      for (auto& phone : phones) any = step(*phone) || any;
+      for (auto at = busy.begin(); at != busy.end();) {
+        const bool done = !step(*phones[*at]);
+        any = any || !done;
+        at = done ? busy.erase(at) : std::next(at);
+      }
     }
   }
   void pass(Duration span) {
@@ -177,9 +186,25 @@ class GroupWorld : public testing::Test {
     }
   }
 
+  // What a person does while everything else goes on.
+  template <typename Verb>
+  void act(Phone& phone, Verb verb) {
+    Env env{now, entropy};
+    client::Effects out;
+    verb(*phone.engine, env, out);
+    queue(phone, std::move(out));
+  }
+
   std::function<bool(proto::Frame&)> from_server;  // false: lost; it may be altered
+  std::function<bool(const client::Event&)> remembers;  // false: not in Phone::told
+  std::vector<std::unique_ptr<Phone>> phones;
+  ports::MemoryStore store;
 
  private:
+  void queue(Phone& phone, client::Effects effects) {
+    for (auto& effect : effects) phone.effects.push_back(std::move(effect));
+    busy.insert(phone.index);
+  }
   template <typename Tell>
   void tell(Tell what) {
     Env env{now, entropy};
@@ -203,21 +228,15 @@ class GroupWorld : public testing::Test {
       EXPECT_TRUE(reader.feed(*send->frame));
       auto frame = **reader.next();
       if (from_server && !from_server(frame)) return true;
-      for (auto& phone : phones) {
-        if (phone->session == send->session) phone->frames.push_back(frame);
-      }
+      Phone& phone = *phones[owners.at(send->session.value)];
+      if (phone.session != send->session) return true;
+      phone.frames.push_back(std::move(frame));
+      busy.insert(phone.index);
     } else if (auto* call = std::get_if<server::SendCode>(&output)) {
       code = call->code;
       tell([&](auto& s, Env& env, auto& out) { s.on_code_sent(call->token, {}, env, out); });
     }
     return true;
-  }
-  template <typename Verb>
-  void act(Phone& phone, Verb verb) {
-    Env env{now, entropy};
-    client::Effects out;
-    verb(*phone.engine, env, out);
-    for (auto& effect : out) phone.effects.push_back(std::move(effect));
   }
   bool step(Phone& phone) {
     if (!phone.effects.empty()) {
@@ -242,13 +261,14 @@ class GroupWorld : public testing::Test {
         return act(phone, [](Engine& e, Env& env, auto& out) { e.on_disconnected(env, out); });
       }
       phone.session = {++sessions};
+      owners[sessions] = phone.index;
       tell([&](auto& s, Env& env, auto& out) { s.on_open(phone.session, phone.peer, env, out); });
       act(phone, [](Engine& e, Env& env, auto& out) { e.on_connected(env, out); });
     } else if (std::holds_alternative<client::Disconnect>(effect)) {
       hang_up(phone);
       act(phone, [](Engine& e, Env& env, auto& out) { e.on_disconnected(env, out); });
     } else if (auto* notify = std::get_if<client::Notify>(&effect)) {
-      phone.told.push_back(std::move(notify->event));
+      if (!remembers || remembers(notify->event)) phone.told.push_back(std::move(notify->event));
     }
   }
 
@@ -256,11 +276,11 @@ class GroupWorld : public testing::Test {
   SeededEntropy entropy{5};
   std::uint32_t incarnation = 1;
   server::Placement placement{1, incarnation};
-  ports::MemoryStore store;
   std::unique_ptr<server::Shard> shard;
   std::deque<server::Output> outputs;
-  std::vector<std::unique_ptr<Phone>> phones;
+  std::set<std::uint32_t> busy;  // phones with something to do
   std::uint64_t sessions = 0;
+  std::map<std::uint64_t, std::uint32_t> owners;  // phones, by session
   std::string code;
 };
 
