@@ -263,6 +263,7 @@ bool Groups::tell_chain(GroupId id, Group& group, Turn& turn) {
     return group.telling.empty();
   };
   if (!reached()) return false;
+  if (group.told.size() + 1 == group.state.members.size()) return true;  // they are all members
   std::optional<GroupKey> key;
   for (const proto::GroupMember& member : group.state.members) {
     if (member.user == self() || group.told.contains(member.user)) continue;
