@@ -149,6 +149,7 @@ class JetStream(Nats):
 
 class Ejabberd(Server):
     name, dialect, port = "ejabberd", "xmpp", 5222
+    more = ""            # modules
 
     def command(self):
         tls = ', tls: true, certfile: "%s.pem"' % self.certificate if self.certificate else ""
@@ -164,7 +165,7 @@ modules:
   mod_offline: {access_max_user_messages: 100000}
   mod_stream_mgmt: {}
   mod_register: {access: all, ip_access: all, password_strength: 0}
-""" % (self.port, tls))
+%s""" % (self.port, tls, self.more))
         return ["erl", "-noinput", "+K", "true", "+P", "250000", "+Q", "65536",
                 "-mnesia", "dir", '"%s"' % self.path("mnesia"), "-s", "ejabberd"]
 

@@ -35,7 +35,8 @@ class Generator:
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
         if not answer:
-            sys.exit("peers.py: %s: '%s' failed" % (self.server.name, line))
+            with open(self.server.path("generator.log")) as log:
+                sys.exit("%s: '%s' failed: %s" % (self.server.name, line, log.read()[-500:]))
         return json.loads(answer)
 
     def connect(self, first, end):

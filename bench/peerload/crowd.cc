@@ -1,7 +1,8 @@
 #include "bench/peerload/crowd.h"
 
 #include <arpa/inet.h>
-#include <netinet/tcp.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,6 +25,21 @@ std::int64_t now_us() {
   timespec time{};
   clock_gettime(CLOCK_MONOTONIC, &time);
   return std::int64_t{time.tv_sec} * 1'000'000 + time.tv_nsec / 1000;
+}
+
+// Processor time of this thread.
+double thread_seconds() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
+}
+
+// What this socket has sent so far.
+std::uint64_t sent_octets(int fd) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size);
+  return info.tcpi_bytes_sent;
 }
 
 double seconds_since(std::int64_t start) { return static_cast<double>(now_us() - start) / 1e6; }
@@ -204,7 +220,7 @@ void Crowd::on_received(Peer& peer, std::string_view payload) {
   };
   if (number_at(0, 8) != run_) return;
   const auto number = static_cast<std::uint32_t>(number_at(8, 8));
-  if (!ledger_->delivered(number)) {
+  if (!in_room_ && !ledger_->delivered(number)) {
     ++duplicated_;
     return;
   }
@@ -215,7 +231,21 @@ void Crowd::on_received(Peer& peer, std::string_view payload) {
   }
 }
 
+void Crowd::on_joined(Peer&) {
+  ++moves_;
+  ++joined_;
+}
+
 // ---- messages
+
+std::string Crowd::payload_of(std::uint32_t number, std::int64_t due) const {
+  char note[kNote + 1];
+  std::snprintf(note, sizeof note, "%08x%08x%016llx", run_, number,
+                static_cast<unsigned long long>(due));
+  std::string payload(note);
+  payload.resize(std::max(plan_.size, kNote), 'x');
+  return payload;
+}
 
 bool Crowd::write_message(std::uint32_t writer, std::int64_t due) {
   if (writer >= peers_.size() || !peers_[writer] || !peers_[writer]->ready) return false;
@@ -224,11 +254,7 @@ bool Crowd::write_message(std::uint32_t writer, std::int64_t due) {
   if (!ledger_->next(number)) return false;
   ++written_;
   const std::uint32_t to = plan_.targets > 0 ? plan_.first + number % plan_.targets : writer + 1;
-  char note[kNote + 1];
-  std::snprintf(note, sizeof note, "%08x%08x%016llx", run_, number,
-                static_cast<unsigned long long>(due));
-  std::string payload(note);
-  payload.resize(std::max(plan_.size, kNote), 'x');
+  const std::string payload = payload_of(number, due);
   Peer& peer = *peers_[writer];
   if (peer.out.empty()) dirty_.push_back(writer);
   dialect_->publish(peer, to, number, payload);
@@ -337,6 +363,63 @@ std::string Crowd::drain(std::uint32_t first, std::uint32_t end) {
   const double took = seconds_since(start);
   idle(1);  // for duplicates, and the last acknowledgements
   return fates(took, delivered_);
+}
+
+// ---- rooms
+
+std::string Crowd::join(const std::string& room, std::uint32_t members) {
+  const std::int64_t start = now_us();
+  joined_ = 0;
+  for (std::uint32_t user = 0; user < members; ++user) {
+    if (user >= peers_.size() || !peers_[user]) return "error: connect them first";
+    dialect_->join(*peers_[user], room);
+    dirty_.push_back(user);
+    if (user == 0) run_until([&] { return joined_ > 0; });  // who makes the room is there first
+    turn(0);
+  }
+  run_until([&] { return joined_ >= members; });
+  std::ostringstream out;
+  out << "{\"joined\": " << joined_ << ", \"seconds\": " << seconds_since(start) << "}";
+  return out.str();
+}
+
+std::string Crowd::speak(const std::string& room, const Plan& plan) {
+  if (peers_.empty() || !peers_[0]) return "error: connect somebody first";
+  plan_ = plan;
+  ++run_;
+  ledger_ = std::make_shared<godwit::loadgen::Ledger>(plan.messages);
+  latencies_ = {};
+  delivered_ = 0;
+  in_room_ = true;
+  began_ = now_us();
+  double cpu = 0;
+  const std::uint64_t sent_before = sent_octets(peers_[0]->fd);
+  for (std::uint32_t number = 0; number < plan.messages; ++number) {
+    const auto due =
+        began_ + static_cast<std::int64_t>(static_cast<double>(number) / plan.rate * 1e6);
+    while (now_us() < due) turn(1);
+    const double before = thread_seconds();
+    Peer& peer = *peers_[0];
+    dialect_->say(peer, room, number, payload_of(number, due));
+    flush(peer);
+    cpu += thread_seconds() - before;
+    if (!peers_[0]) return "error: the server hung up";
+  }
+  const std::uint64_t wanted = std::uint64_t{plan.messages} * plan.writers;
+  run_until([&] { return delivered_ >= wanted; });
+  const double took = seconds_since(began_);
+  idle(0.2);  // for duplicates
+  in_room_ = false;
+  const auto ms = [&](double share) {
+    return static_cast<double>(latencies_.quantile(share)) / 1000;
+  };
+  std::ostringstream out;
+  out << "{\"messages\": " << plan.messages << ", \"deliveries\": " << delivered_
+      << ", \"wanted\": " << wanted << ", \"seconds\": " << took
+      << ", \"sender_us\": " << cpu / plan.messages * 1e6 << ", \"upload_octets\": "
+      << static_cast<double>(sent_octets(peers_[0]->fd) - sent_before) / plan.messages
+      << ", \"p50_ms\": " << ms(0.5) << ", \"p99_ms\": " << ms(0.99) << "}";
+  return out.str();
 }
 
 }  // namespace peerload

@@ -45,11 +45,15 @@ class Crowd final : private Listener {
   std::string write(const Plan& plan, double seconds);
   // Users [first, end) connect, and receive what waits for them since the last write().
   std::string drain(std::uint32_t first, std::uint32_t end);
+  // XMPP: the first `members` users come into a room; user 0 says `count` messages there.
+  std::string join(const std::string& room, std::uint32_t members);
+  std::string speak(const std::string& room, const Plan& plan);
 
  private:
   void on_ready(Peer& peer) override;
   void on_accepted(Peer& peer, std::uint32_t number) override;
   void on_received(Peer& peer, std::string_view payload) override;
+  void on_joined(Peer& peer) override;
 
   void open(std::uint32_t user);
   void close(Peer& peer);
@@ -60,6 +64,7 @@ class Crowd final : private Listener {
   void on_octets(Peer& peer, std::string_view octets);
   void flush(Peer& peer);
   void pace();
+  std::string payload_of(std::uint32_t number, std::int64_t due) const;
   bool write_message(std::uint32_t writer, std::int64_t due);
   std::string fates(double seconds, std::uint64_t in_time) const;
 
@@ -83,6 +88,8 @@ class Crowd final : private Listener {
   std::shared_ptr<godwit::loadgen::Ledger> ledger_;
   godwit::loadgen::Latencies latencies_;
   std::uint64_t delivered_ = 0, accepted_ = 0, duplicated_ = 0, moves_ = 0;
+  std::uint64_t joined_ = 0;
+  bool in_room_ = false;  // what is written is for many
 };
 
 }  // namespace peerload

@@ -18,7 +18,9 @@ constexpr std::string_view kUsage =
     "  pace N RATE SECONDS SIZE            the same at RATE messages a second, all together\n"
     "  store N WINDOW FIRST COUNT MESSAGES SIZE\n"
     "                                      users 0 to N - 1 write to COUNT that are away\n"
-    "  drain FIRST END                     these connect, and receive it\n";
+    "  drain FIRST END                     these connect, and receive it\n"
+    "  join N                              XMPP: users 0 to N - 1 come into room rN\n"
+    "  speak N RATE COUNT SIZE             user 0 says COUNT messages in room rN\n";
 
 std::string run(peerload::Crowd& crowd, const std::string& line) {
   std::istringstream words(line);
@@ -53,6 +55,14 @@ std::string run(peerload::Crowd& crowd, const std::string& line) {
     plan.messages = whole(4);
     plan.size = whole(5);
     return crowd.write(plan, 0);
+  }
+  const std::string room = "r" + std::to_string(whole(0));
+  if (verb == "join" && given == 1) return crowd.join(room, whole(0));
+  if (verb == "speak" && given == 4) {
+    plan.rate = n[1];
+    plan.messages = whole(2);
+    plan.size = whole(3);
+    return crowd.speak(room, plan);
   }
   return "error: no such command";
 }

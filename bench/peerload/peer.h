@@ -39,7 +39,9 @@ class Listener {
   virtual void on_ready(Peer& peer) = 0;
   virtual void on_accepted(Peer& peer, std::uint32_t number) = 0;  // the server has taken it
   virtual void on_received(Peer& peer, std::string_view payload) = 0;
+  virtual void on_joined(Peer& peer) = 0;  // a room
 };
+inline constexpr std::uint32_t kNoMessage = UINT32_MAX;  // a stanza without a number
 
 class Dialect {
  public:
@@ -51,6 +53,9 @@ class Dialect {
   virtual std::size_t take(Peer& peer, std::string_view in) = 0;
   virtual void publish(Peer& peer, std::uint32_t to, std::uint32_t number,
                        std::string_view payload) = 0;
+  // Rooms, where there are any: everybody in one gets what is said there.
+  virtual void join(Peer&, std::string_view) {}
+  virtual void say(Peer&, std::string_view, std::uint32_t, std::string_view) {}
 };
 
 struct DialectOptions {

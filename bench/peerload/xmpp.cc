@@ -89,6 +89,22 @@ class Xmpp final : public Dialect {
     peer.unconfirmed.push_back(number);
   }
 
+  // XEP-0045. Who comes first makes the room.
+  void join(Peer& peer, std::string_view room) override {
+    peer.out.append("<presence to='").append(room).append("@conference.localhost/u");
+    peer.out.append(std::to_string(peer.user));
+    peer.out.append("'><x xmlns='http://jabber.org/protocol/muc'/></presence>");
+    peer.unconfirmed.push_back(kNoMessage);
+  }
+
+  void say(Peer& peer, std::string_view room, std::uint32_t number,
+           std::string_view payload) override {
+    peer.out.append("<message type='groupchat' to='").append(room);
+    peer.out.append("@conference.localhost'><body>").append(payload);
+    peer.out.append("</body></message><r xmlns='urn:xmpp:sm:3'/>");
+    peer.unconfirmed.push_back(number);
+  }
+
  private:
   // The way to an established session.
   bool introduce(Peer& peer, std::string_view element) {
@@ -155,6 +171,8 @@ class Xmpp final : public Dialect {
       return true;
     }
     ++peer.handled;
+    const bool own = element.find("code='110'") != std::string_view::npos;
+    if (own && element.starts_with("<presence")) listener_.on_joined(peer);
     if (!element.starts_with("<message")) return !element.starts_with("<stream:error");
     const std::size_t body = element.find("<body>");
     if (body == std::string_view::npos) return true;

@@ -233,6 +233,7 @@ void Crowd::send_registration(io::Conn conn, Phone& phone) {
   form.one_time_prekeys = {{1, noise}, {2, noise}};
   form.last_resort_prekey = {1, Bytes(proto::kKemPublicKey, noise[0]),
                              Bytes(proto::kSignature, noise[0])};
+  if (scene_.keys) scene_.keys(form);
   send(conn, phone, proto::make_frame(Kind::kRegister, kRegisterId, form));
 }
 
@@ -309,6 +310,7 @@ void Crowd::on_deliver(io::Conn conn, Phone& phone, const Frame& frame) {
   const std::int64_t now = now_us();
   for (const proto::Delivery& delivery : body->deliveries) {
     phone.seen = delivery.sequence;
+    if (scene_.sees) scene_.sees(delivery.envelope, now);
     const auto note = Note::parse(delivery.envelope.ciphertext);
     if (!note || note->run != plan_.run || !plan_.ledger) continue;
     const auto number = static_cast<std::uint32_t>(note->number);

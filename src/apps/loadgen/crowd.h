@@ -9,6 +9,7 @@
 
 #include <array>
 #include <atomic>
+#include <functional>
 #include <thread>
 
 #include "apps/loadgen/codes.h"
@@ -29,17 +30,21 @@ struct Scene {
   Codes codes;
   Duration ping;
   bool own_tables = false;
+  // For people whom somebody encrypts for: fills the keys of a registration in, instead of noise;
+  // and is told of what is delivered, with the time in microseconds. Any crowd's thread.
+  std::function<void(proto::Register&)> keys;
+  std::function<void(const proto::Envelope&, std::int64_t)> sees;
 };
 
 // Messages to send. Those of one plan share a ledger.
 struct Plan {
   std::uint64_t run = 0;  // tells its messages from those of earlier runs
   std::shared_ptr<Ledger> ledger;
-  double rate = 0;                // a second, from this crowd; 0: as the answers come
+  double rate = 0;  // a second, from this crowd; 0: as the answers come
   std::uint32_t outstanding = 0;  // then this many are under way
-  std::uint32_t begin = 0;        // user that may be written to, and ...
-  std::uint32_t users = 0;        // ... the end of those
-  std::size_t size = 0;           // of a ciphertext
+  std::uint32_t begin = 0;  // user that may be written to, and ...
+  std::uint32_t users = 0;  // ... the end of those
+  std::size_t size = 0;  // of a ciphertext
   // When there are writers, they are users 0, `stride`, 2 x `stride`, ... and everyone writes to
   // the next user, with `outstanding` messages each; a message is under way until it is accepted
   // and delivered. With targets, they write to these in turn, and only acceptance counts.
@@ -58,9 +63,9 @@ class Crowd final : private io::Tcp::Owner {
       kNone,
       kUnreachable,
       kStranger,  // whoever answers is no godwit server, or not the one that was known
-      kNoCode,    // the file of codes has none
-      kRefused,   // `text`: what the server said
-      kClosed,    // by the server, without a word
+      kNoCode,  // the file of codes has none
+      kRefused,  // `text`: what the server said
+      kClosed,  // by the server, without a word
     };
     Kind kind = Kind::kNone;
     std::string text;
