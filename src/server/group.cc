@@ -61,7 +61,9 @@ Group::Group(const EntityKey& group, const std::vector<std::vector<ports::Row>>&
     }
   }
   for (const ports::Row& row : rows[1]) {
-    if (row.key.size() == 8) enqueue({get_be64(row.key)}, share(row.value));
+    if (row.key.size() != 8) continue;
+    if (const auto envelope = decode<proto::Envelope>(row.value)) remember(envelope->id);
+    enqueue({get_be64(row.key)}, share(row.value));
   }
 }
 
@@ -247,6 +249,10 @@ void Group::submit(const Message& message, Env& env, Effects& out) {
   if (!request || request->messages.empty()) return out.push_back(refuse(message, kMalformed));
   if (state_.version == 0) return out.push_back(refuse(message, kNoGroup));
   if (!state_.member(message.from)) return out.push_back(refuse(message, kNotIn));
+  // The answer may have been lost, and the group has changed since.
+  const bool taken = std::ranges::all_of(
+      request->messages, [&](const proto::GroupMessage& one) { return recent_.contains(one.id); });
+  if (taken) return out.push_back(reply_to(message, proto::ok_frame(message.request)));
   if (request->version != state_.version) return out.push_back(refuse(message, kChanged));
   if (!state_.may_send(message.from)) {
     return out.push_back(refuse(message, {Code::kForbidden, "only admins send to this group"}));
@@ -258,12 +264,7 @@ void Group::submit(const Message& message, Env& env, Effects& out) {
   }
   ports::Batch commit = batch();
   for (proto::GroupMessage& one : request->messages) {
-    if (!recent_.insert(one.id).second) continue;
-    recent_order_.push_back(one.id);
-    if (recent_order_.size() > kRecent) {
-      recent_.erase(recent_order_.front());
-      recent_order_.pop_front();
-    }
+    if (!remember(one.id)) continue;
     ++counters_.group_messages;
     add({.id = one.id,
          .from = message.from,
@@ -275,6 +276,17 @@ void Group::submit(const Message& message, Env& env, Effects& out) {
   }
   if (!commit.empty()) out.push_back(Commit{std::move(commit)});
   out.push_back(reply_to(message, proto::ok_frame(message.request)));
+}
+
+// False: it was accepted before.
+bool Group::remember(EnvelopeId id) {
+  if (!recent_.insert(id).second) return false;
+  recent_order_.push_back(id);
+  if (recent_order_.size() > kRecent) {
+    recent_.erase(recent_order_.front());
+    recent_order_.pop_front();
+  }
+  return true;
 }
 
 void Group::add(const proto::Envelope& envelope, Sequence position, ports::Batch& commit) {

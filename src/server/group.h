@@ -92,6 +92,7 @@ class Group final : public Entity {
   void taken(const Message& message, Env& env, Effects& out);
 
   void read_next(Effects& out);
+  bool remember(EnvelopeId id);
   void add(const proto::Envelope& envelope, Sequence position, ports::Batch& commit);
   void enqueue(Sequence position, SharedBytes envelope);
   void advance_to(Lane& lane, Sequence position, ports::Batch& commit);
@@ -110,7 +111,7 @@ class Group final : public Entity {
   std::size_t fanout_bytes_ = 0;
   std::set<UserId> ready_;  // something is there for them, and nothing under way
   std::set<UserId> waiting_;  // for an answer, or for a full mailbox to empty
-  std::set<EnvelopeId> recent_;  // of this life; bounded
+  std::set<EnvelopeId> recent_;  // accepted in this life, or waiting since before; bounded
   Fifo<EnvelopeId> recent_order_;
 
   Fifo<Message> fetches_;  // bounded; the first one is being read

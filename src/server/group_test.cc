@@ -89,6 +89,18 @@ TEST_P(GroupTest, ARepetitionIsAcceptedOnce) {
   EXPECT_EQ(got(bob), std::vector<int>{1});
 }
 
+// Its sender wants to know for which state it was taken, and that tells.
+TEST_P(GroupTest, ARepetitionIsAcceptedThoughTheGroupHasChangedSince) {
+  const auto said = letter(1);
+  node_.ask<proto::Attached>(alice.session, Kind::kSubmitGroup, said);
+  act(alice, {added(dora)});
+  auto ids = said;
+  ids.messages[0].ciphertext.clear();
+  node_.ask<proto::Attached>(alice.session, Kind::kSubmitGroup, ids);
+  EXPECT_EQ(got(bob), (std::vector<int>{1, 0}));
+  EXPECT_EQ(got(dora), std::vector<int>{});
+}
+
 TEST_P(GroupTest, WhoDoesNotKnowTheGroupsVersionMustLearnIt) {
   const auto stale = letter(1);
   act(alice, {added(dora)});

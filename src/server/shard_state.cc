@@ -320,6 +320,8 @@ void Shard::State::forget(const Address& address, Host& host, Outputs& out) {
   Effects last;
   if (host.entity) host.entity->on_lost(last);
   if (!host.entity && address.kind == Address::Kind::kAccount) give_up(address.key, last);
+  // What it had to fan out would wait for somebody to say something else: the next tick looks.
+  if (address.kind == Address::Kind::kGroup) fanouts_asked = 0;
   hosts.erase(address);
   for (Effect& effect : last) {
     if (auto* p = std::get_if<Post>(&effect)) post(std::move(p->message), out);
