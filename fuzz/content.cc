@@ -2,6 +2,8 @@
 #include "client/content.h"
 
 #include "base/check.h"
+#include "client/engine.h"
+#include "client/group_log.h"
 #include "client/rows.h"
 #include "fuzz.h"
 
@@ -31,6 +33,27 @@ void row(ByteView octets) {
   CHECK(last && encode(*last) == written);
 }
 
+// A row of a group, as a restart finds it: it is refused, or what was understood of it stays as it
+// is. First its tag, then how its key ends: after the group's id, or after an order, or after who
+// it is about.
+void group_row(ByteView octets) {
+  fuzz::Input input(octets.data(), octets.size());
+  Bytes key{input.octet()};
+  append(key, Bytes(16, 7));
+  static constexpr std::size_t kEnds[] = {0, 8, 17, 3};
+  append(key, Bytes(kEnds[input.octet() % std::size(kEnds)], 1));
+  std::vector<ports::Row> rows{{std::move(key), to_bytes(input.rest())}};
+  const auto read = client::Engine::load({{ports::Space::kChat, std::move(rows)}});
+  if (!read) return;
+  rows.clear();
+  for (const ports::Mutation& one : (*read)->dump().mutations) rows.push_back(one.row);
+  const std::vector<ports::Row> written = rows;
+  const auto again = client::Engine::load({{ports::Space::kChat, std::move(rows)}});
+  CHECK(again);
+  const auto kept = (*again)->dump().mutations;
+  CHECK(std::ranges::equal(kept, written, {}, &ports::Mutation::row));
+}
+
 // The place in this list is part of the corpus: append only.
 constexpr void (*kReaders[])(ByteView) = {&content,
                                           &row<client::ProfileRow>,
@@ -45,7 +68,9 @@ constexpr void (*kReaders[])(ByteView) = {&content,
                                           &row<client::WaitingAct>,
                                           &row<client::Fading>,
                                           &row<client::BroadcastList>,
-                                          &row<client::Audience>};
+                                          &row<client::Audience>,
+                                          &row<client::GroupInfo>,
+                                          &group_row};
 
 }  // namespace
 

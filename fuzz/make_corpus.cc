@@ -6,7 +6,8 @@
 #include <fstream>
 #include <string>
 
-#include "client/content.h"
+#include "client/group_log.h"
+#include "client/rows.h"
 #include "e2e/attachment.h"
 #include "e2e/fingerprint.h"
 #include "e2e/resend.h"
@@ -418,6 +419,49 @@ void contents() {
   write("content", "receipt", receipt);
 }
 
+// Rows of groups, for the reader at the end of fuzz/content.cc's list.
+void group_rows() {
+  const auto add = [](std::string_view name, char tag, std::uint8_t end, const auto& row) {
+    Bytes octets = {15, static_cast<std::uint8_t>(tag), end};
+    encode_to(octets, row);
+    write("content", name, octets);
+  };
+  SeededEntropy entropy(1);
+  GroupId group;
+  group.octets.fill(7);
+  const UserId user = UserId::random(entropy);
+  e2e::SenderKey own, chain;
+  own.create(group.octets, entropy);
+  (void)chain.learn(*own.distribution_message());
+  const Bytes late = *own.encrypt(view_of("one"), entropy);
+  (void)chain.decrypt(*own.encrypt(view_of("two"), entropy));  // one that is skipped
+  const client::GroupSaid said{.group = group,
+                               .version = 3,
+                               .id = MessageId::random(entropy),
+                               .composed = {1000},
+                               .text = client::Text{"hello"}};
+  const client::Item item{.id = said.id, .composed = {1000}, .text = said.text};
+  const proto::Envelope envelope{EnvelopeId::random(entropy),       user, {1},
+                                 proto::CiphertextType::kSenderKey, late, {1000}};
+  const proto::GroupMember member{user, proto::Role::kAdmin, {5}, 1};
+  add("group", 'G', 0,
+      client::GroupRow{.info_key = {1},
+                       .own_key = std::move(own.serialize()).release(),
+                       .accepted = 2,
+                       .tried_version = 3,
+                       .tried = 1});
+  add("group_state", 'S', 0, proto::GroupState{.group = group, .version = 3, .members = {member}});
+  add("group_rules", 'P', 0, client::RulesRow{{{1, false, {user}}, {3, true, {}}}});
+  add("group_told", 'T', 0, client::ToldRow{{user}});
+  add("group_change", 'C', 1,
+      client::Intent{{.kind = proto::GroupChange::Kind::kAdd}, "+33612345678"});
+  add("group_item", 'Q', 1, item);
+  add("group_chain", 'K', 2, client::KeyRow{std::move(chain.serialize()).release()});
+  add("group_held", 'H', 1, client::HeldRow{envelope, {}});
+  add("group_repeat", 'H', 1, client::HeldRow{envelope, said});
+  add("group_sent", 'R', 1, client::GroupSent{said, {2000}});
+}
+
 void texts() {
   write("config", "all",
         to_bytes("data = \"/var/lib/godwitd\"\nlisten = \"[::]:7400\"\n"
@@ -458,5 +502,6 @@ int main(int argc, char** argv) {
   e2e_attachments();
   e2e_sealed();
   contents();
+  group_rows();
   texts();
 }

@@ -145,6 +145,8 @@ inline constexpr Duration kOverloadRetry = seconds(2);  // when a refused client
 inline constexpr std::size_t kGroupSentItems = 1024;  // said to groups, kept for members who ask
 inline constexpr std::size_t kGroupSentBytes = 8 * 1024 * 1024;
 inline constexpr std::size_t kGroupHeld = 512;  // that come before what is to be known of the group
+inline constexpr std::size_t kGroupRules =
+    64;  // changes of who may do what, for acts said before them
 inline constexpr Duration kChainRenewal = minutes(10);  // of a group's chain, at others' word
 inline constexpr Duration kGroupGathering = seconds(5);  // who are added together are asked for
 inline constexpr Duration kGroupDoubt = minutes(1);  // between two looks for changes missed

@@ -73,7 +73,8 @@ class Engine {
   Result<std::vector<MessageId>> forward(const Message& message,
                                          const std::vector<Recipient>& recipients, Env& env,
                                          Effects& out);
-  // Does something to a message of a chat, and tells who is in it: Event::MessageChanged.
+  // Does something to a message of a chat, and tells who is in it: Event::MessageChanged, at once;
+  // for what only a group's admins may do, when the server has it and they still are.
   // `revision` is set here. kForbidden, with the reason: an edit or deletion that is not allowed.
   Result<void> act(ChatId chat, Act act, Env& env, Effects& out);
   // Erases a message on this device only.

@@ -48,7 +48,8 @@ ChatId Engine::State::chat_with(std::string_view phone) const {
 }
 
 Rights Engine::State::rights(ChatId chat) const {
-  return chat.is_group() ? groups.rights(chat.group(), registration.profile().user) : Rights{};
+  const UserId own = registration.profile().user;
+  return chat.is_group() ? groups.rights(chat.group(), own, Groups::kNow) : Rights{};
 }
 
 Result<MessageId> Engine::State::send(const Recipient& to, Text text, Turn& turn) {
@@ -187,10 +188,13 @@ Result<void> Engine::do_act(ChatId chat, const Message* about, Act act, Env& env
     state_->finish(turn, out);
     return queued;
   }
-  state_->journal.apply(chat, {}, rights, env.now, act, turn);
   const ContactRow* contact = state_->contacts.find(chat.user());
-  const std::string& phone = contact ? contact->contact.phone : profile().phone;
-  turn.notify(MessageChanged{chat, {}, phone, std::move(act)});
+  // Who is an admin may not be one any more when the group hears of it: then it never happened.
+  if (!chat.is_group() || !state_->journal.needs_rights(chat, act)) {
+    state_->journal.apply(chat, {}, rights, env.now, act, turn);
+    const std::string& phone = contact ? contact->contact.phone : profile().phone;
+    turn.notify(MessageChanged{chat, {}, phone, std::move(act)});
+  }
   if (contact) state_->courier.wake(chat.user());
   state_->finish(turn, out);
   return {};

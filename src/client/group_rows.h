@@ -2,10 +2,10 @@
 //
 //   'G' group GroupRow · 'S' group proto::GroupState · 'T' group who was told the own chain
 //   'C' group order a change that waits · 'Q' group order an Item that waits
-//   'K' group user device KeyRow · 'H' group order HeldRow · 'R' group order GroupSent
+//   'P' group RulesRow · 'K' group user device KeyRow · 'H' group order HeldRow · 'R' group order
+//   GroupSent
 #pragma once
 
-#include "client/delivery_window.h"
 #include "client/types.h"
 #include "proto/group_state.h"
 #include "proto/messages.h"
@@ -53,6 +53,9 @@ struct GroupRow {
   ByteArray<32> join_secret{};  // of the link by which this account comes in
   bool waits = false;  // it has come in by a link, and the group is not known yet
   std::uint64_t in_order = 0;  // the last version whose change came in the order of the messages
+  // The first items that wait may have been taken already, for this version; 0: none.
+  std::uint64_t tried_version = 0;
+  std::uint64_t tried = 0;
   static void fields(auto& m, auto& field) {
     field(1, m.info_key);
     field(2, m.own_key, 4096);
@@ -63,7 +66,25 @@ struct GroupRow {
     field(7, m.link_secret);
     field(8, m.join_secret);
     field(9, m.waits);
+    field(10, m.tried_version);
+    field(11, m.tried);
   }
+};
+
+// Who might do what to others' messages, from this version on.
+struct GroupRule {
+  std::uint64_t version = 0;
+  bool all_edit = false;
+  std::vector<UserId> admins;
+  static void fields(auto& m, auto& field) {
+    field(1, m.version);
+    field(2, m.all_edit);
+    field(3, m.admins, limits::kGroupMembers);
+  }
+};
+struct RulesRow {
+  std::vector<GroupRule> rules;  // by version
+  static void fields(auto& m, auto& field) { field(1, m.rules, limits::kGroupRules); }
 };
 
 struct ToldRow {
@@ -85,11 +106,7 @@ struct Intent {
 // The chain of one device of a member.
 struct KeyRow {
   Bytes key;  // e2e::SenderKey
-  DeliveryWindow window;
-  static void fields(auto& m, auto& field) {
-    field(1, m.key, 1024 * 1024);
-    field(2, m.window);
-  }
+  static void fields(auto& m, auto& field) { field(1, m.key, 1024 * 1024); }
 };
 
 }  // namespace godwit::client

@@ -60,7 +60,7 @@ Result<Groups::Group*> Groups::open_to_send(GroupId id) {
   const auto found = groups_.find(id);
   if (found == groups_.end()) return fail(Code::kNotFound, "there is no such group here");
   Group& group = found->second;
-  if (group.state.version != 0 && !in(group)) {
+  if (unheard(group) || (group.state.version != 0 && !in(group))) {
     return fail(Code::kForbidden, "you are not in this group any more");
   }
   if (group.state.version != 0 && !group.state.may_send(self())) {
@@ -132,15 +132,6 @@ std::vector<UserId> Groups::others(GroupId id) const {
   return out;
 }
 
-Rights Groups::rights(GroupId id, UserId user) const {
-  const auto found = groups_.find(id);
-  if (found == groups_.end()) return {.edits = false};
-  const proto::GroupState& state = found->second.state;
-  const bool admin = state.is_admin(user);
-  const bool edits = admin || (state.settings.all_edit && state.member(user) != nullptr);
-  return {.edits = edits, .moderates = admin};
-}
-
 GroupView Groups::view(GroupId id, const Group& group) const {
   GroupView out{.id = id,
                 .name = group.info.name,
@@ -205,12 +196,18 @@ bool Groups::serve(GroupId id, Group& group, Turn& turn) {
     return false;
   }
   if (!group.changes.empty()) return propose(id, group, turn);
+  if (!group.items.empty() && unheard(group)) give_up(id, group, turn);
   if (group.items.empty() || group.state.version == 0) return false;
   if (!group.state.may_send(self())) {
     fail_items(id, group, group.items.size(), "you may not send to this group", turn);
     return false;
   }
-  if (tell_chain(id, group, turn)) submit(id, group, turn);
+  if (group.row.tried != 0 && group.row.tried_version != group.state.version) {
+    ask_again(id, group, turn);
+    return false;
+  }
+  if (group.row.tried == 0) drop_forbidden(id, group, turn);
+  if (!group.items.empty() && tell_chain(id, group, turn)) submit(id, group, turn);
   return false;
 }
 
@@ -277,9 +274,12 @@ bool Groups::tell_chain(GroupId id, Group& group, Turn& turn) {
 void Groups::submit(GroupId id, Group& group, Turn& turn) {
   proto::SubmitGroup batch{.group = id, .version = group.state.version};
   std::size_t octets = 0;
+  // What may have been taken goes alone: the answer is about all of it.
+  const std::size_t most =
+      group.row.tried != 0 ? static_cast<std::size_t>(group.row.tried) : limits::kMaxBatchMessages;
   for (const auto& [order, item] : group.items) {
     octets += item.octets() + 512;
-    if (batch.messages.size() == limits::kMaxBatchMessages) break;
+    if (batch.messages.size() == most) break;
     if (!batch.messages.empty() && octets > limits::kMaxBatchBytes) break;
     const Content content{.id = item.id,
                           .composed = item.composed,
@@ -298,6 +298,8 @@ void Groups::submit(GroupId id, Group& group, Turn& turn) {
     batch.messages.push_back({group_envelope_id(id, item.id), std::move(*sealed)});
   }
   group.row.own_key = std::move(group.own.serialize()).release();
+  group.row.tried = batch.messages.size();
+  group.row.tried_version = group.state.version;
   store(id, group, turn);
   if (batch.messages.empty()) return;
   const Audience audience{others(id)};
@@ -307,7 +309,6 @@ void Groups::submit(GroupId id, Group& group, Turn& turn) {
     parts_.receipts.await_group(item->second, id, audience, turn);
   }
   group.submitted = batch.messages.size();
-  group.submitted_version = group.state.version;
   group.asked = true;
   parts_.connection.ask({.kind = proto::Kind::kSubmitGroup, .group = id}, encode(batch), turn);
 }
@@ -327,20 +328,32 @@ void Groups::on_accepted(const Request& request, Turn& turn) {
     return drop_proposed(id, group, {}, turn);
   }
   for (; group.submitted != 0 && !group.items.empty(); --group.submitted) {
-    const auto& [order, item] = *group.items.begin();
-    if (item.text) {
-      parts_.receipts.settle_group(item, id, {}, turn);
-      const Extras& extras = item.text->extras;
-      if (!extras.sets_lifetime) {
-        parts_.journal.start_lifetime(id, order, item.id, extras.lifetime, turn);
-      }
-    }
-    parts_.sent.groups.add(order, said_by(item, id, group.submitted_version), turn);
-    turn.erase(Space::kChat, row_key('Q', id, order));
-    group.items.erase(group.items.begin());
-    ++group.row.accepted;
+    settle_item(id, group, turn);
   }
+  group.row.tried = 0;
   store(id, group, turn);
+}
+
+// The server has taken the first item that waits.
+void Groups::settle_item(GroupId id, Group& group, Turn& turn) {
+  const auto& [order, item] = *group.items.begin();
+  const std::uint64_t version = group.row.tried_version;
+  if (item.text) {
+    parts_.receipts.settle_group(item, id, {}, turn);
+    const Extras& extras = item.text->extras;
+    if (!extras.sets_lifetime) {
+      parts_.journal.start_lifetime(id, order, item.id, extras.lifetime, turn);
+    }
+  } else if (parts_.journal.needs_rights(id, *item.act)) {
+    const Rights had = rights(id, self(), version);
+    if (parts_.journal.apply(id, {}, had, item.composed, *item.act, turn)) {
+      turn.notify(MessageChanged{id, {}, parts_.registration.profile().phone, *item.act});
+    }
+  }
+  parts_.sent.groups.add(order, said_by(item, id, version), turn);
+  turn.erase(Space::kChat, row_key('Q', id, order));
+  group.items.erase(group.items.begin());
+  ++group.row.accepted;
 }
 
 // What went out in this envelope: accepted, or perhaps.
@@ -395,6 +408,8 @@ void Groups::fail_items(GroupId id, Group& group, std::size_t count, std::string
     group.items.erase(group.items.begin());
   }
   group.submitted = 0;
+  group.row.tried = 0;
+  store(id, group, turn);
 }
 
 void Groups::on_refused(const Request& request, const proto::ErrorBody& error, Turn& turn) {
@@ -417,10 +432,14 @@ void Groups::on_refused(const Request& request, const proto::ErrorBody& error, T
     return forget(id, error.text.substr(0, 200), turn);
   } else if (request.kind == proto::Kind::kFetchGroup) {
     if (group.row.waits) return settle_join(id, group, turn);
-    group.stale = false;  // not a member any more, or not yet
+    group.stale = false;  // not a member any more
     group.not_before = turn.env.now + limits::kBackoffMax;
+    if (error.code == Code::kForbidden) give_up(id, group, turn);
   } else if (error.code == Code::kConflict) {
     group.stale = true;
+    if (request.kind != proto::Kind::kSubmitGroup) return;
+    group.row.tried = 0;  // they were not taken
+    store(id, group, turn);
   } else if (request.kind == proto::Kind::kChangeGroup) {
     drop_proposed(id, group, std::string_view(error.text).substr(0, 200), turn);
   } else {
@@ -436,6 +455,8 @@ void Groups::on_disconnected() {
     group.proposed.reset();
     group.submitted = 0;
     group.candidate = {};
+    group.candidate_rules = {};
+    group.outdated = false;
     group.vouched = false;
   }
 }

@@ -57,17 +57,18 @@ class Groups {
   bool knows(GroupId group) const { return groups_.contains(group); }
   bool has_member(GroupId group, UserId user) const;
   std::vector<UserId> others(GroupId group) const;  // the members but this account
-  // What a member may do in the chat, by the state that is known here now: what an admin of before
-  // says later is not obeyed.
-  Rights rights(GroupId group, UserId user) const;
+  // What a member may do in the chat, by the group's state of this version: all judge an act by the
+  // state that the server took it for, whatever they know when it comes.
+  static constexpr std::uint64_t kNow = UINT64_MAX;
+  Rights rights(GroupId group, UserId user, std::uint64_t version) const;
   std::vector<GroupView> list() const;
 
   // ---- what arrives
 
   void on_key(UserId from, DeviceId device, const GroupKey& key, Turn& turn);
   void on_change(const proto::Envelope& envelope, Turn& turn);
-  // The content of a message. Nothing: it waits, was seen before, or (`failure`) has to be asked
-  // for.
+  // The content of a message; its group_version is one to judge it by. Nothing: it waits, was seen
+  // before, or (`failure`) has to be asked for.
   enum class Failure : std::uint8_t { kNone, kUnreadable, kReused };
   std::optional<Content> open(const HeldRow& message, Failure& failure, Turn& turn);
   // What waited for their group's state, which is known now.
@@ -107,6 +108,7 @@ class Groups {
     e2e::SenderKey own;
     proto::GroupState state;  // version 0: not known yet
     proto::GroupState candidate;  // while it is being fetched
+    RulesRow rules, candidate_rules;  // of the two
     bool vouched = false;  // the candidate has passed the digest that a member vouched for
     GroupInfo info;
     std::set<UserId> told;
@@ -119,16 +121,17 @@ class Groups {
     bool stale = false;  // the server has a newer version
     bool asked = false;  // a request is under way
     bool doubted = false;  // whether its rules are the present ones, since the device connected
+    bool outdated = false;  // it was made before the last invitation
     Instant not_before;
     std::optional<proto::GroupState> proposed;  // by the changes under way ...
     std::vector<std::uint64_t> proposing;  // ... which are these
     std::size_t submitted = 0;  // items under way
-    std::uint64_t submitted_version = 0;  // that they were encrypted for
     Instant renewed;  // the own chain, because somebody asked
     bool joined = false;  // by a link; not told yet
   };
 
   UserId self() const { return parts_.registration.profile().user; }
+  static bool unheard(const Group& group);
   Result<Group*> open_to_send(GroupId id);
   bool may_be_member(const Group& group, const std::string& phone) const;
   bool in(const Group& group) const { return group.state.member(self()) != nullptr; }
@@ -142,13 +145,18 @@ class Groups {
   void drop_change(GroupId id, Group& group, std::uint64_t order, std::string failure, Turn& turn);
   void drop_proposed(GroupId id, Group& group, std::string_view failure, Turn& turn);
   void submit(GroupId id, Group& group, Turn& turn);
+  static void note_rules(const proto::GroupState& state, RulesRow& into);
+  void ask_again(GroupId id, Group& group, Turn& turn);
+  void drop_forbidden(GroupId id, Group& group, Turn& turn);
+  void settle_item(GroupId id, Group& group, Turn& turn);
   bool tell_chain(GroupId id, Group& group, Turn& turn);
   void invite(Group& group, const proto::GroupMember& member, const GroupKey& key, Turn& turn);
   GroupKey key_of(GroupId id, const Group& group) const;
+  bool founded(const Group& group, const proto::GroupState& first) const;
   void adopt(GroupId id, Group& group, proto::GroupState next, UserId actor, Turn& turn);
   void refuse(GroupId id, std::string text, Turn& turn);
   bool hold(GroupId id, Group& group, HeldRow message, Turn& turn);
-  bool is_news(UserId from, const Content& content, KeyRow* row);
+  bool is_news(UserId from, const Content& content);
   std::optional<Content> open_repeat(const HeldRow& message, Turn& turn);
   std::optional<GroupSaid> said_in(EnvelopeId envelope) const;
   bool joins(const Group& group) const;
@@ -158,6 +166,7 @@ class Groups {
   void forget(GroupId id, std::string failure, Turn& turn);
   void renew_chain(GroupId id, Group& group, Turn& turn);
   void forget_told(UserId user, Turn& turn);
+  void give_up(GroupId id, Group& group, Turn& turn);
   void fail_items(GroupId id, Group& group, std::size_t count, std::string failure, Turn& turn);
   // What a member is introduced with: a number, sealed for the members.
   Bytes introduction(const Group& group, const std::string& phone, Turn& turn) const;

@@ -122,6 +122,13 @@ bool Groups::propose(GroupId id, Group& group, Turn& turn) {
       return true;
     }
     const bool done = next.error().code == Code::kInvalid || next.error().code == Code::kNotFound;
+    // They may have been added by this, and the answer was lost: then nobody has told them.
+    const proto::GroupChange& change = transition.changes.front();
+    const proto::GroupMember* there = group.state.member(change.user);
+    if (done && change.kind == Kind::kAdd && there && there->user != self()) {
+      invite(group, *there, key_of(id, group), turn);
+      store_told(id, group, turn);
+    }
     drop_proposed(id, group, done ? std::string_view() : next.error().text, turn);
     return true;
   }

@@ -39,6 +39,12 @@ UserId voice(GroupId group, UserId user) {
   return UserId{*to_array<16>(ByteView(digest).first(16))};
 }
 
+// Whose envelopes are: a server that was restarted may have stored one twice.
+UserId hand(GroupId group, UserId user) {
+  const auto digest = crypto::sha256({view_of("godwit group hand"), group.view(), user.view()});
+  return UserId{*to_array<16>(ByteView(digest).first(16))};
+}
+
 }  // namespace
 
 void Groups::refuse(GroupId id, std::string text, Turn& turn) {
@@ -64,11 +70,14 @@ void Groups::on_key(UserId from, DeviceId device, const GroupKey& key, Turn& tur
     // An invitation. Whatever the server says is the group has to contain this state.
     if (key.version <= group.row.vouched_version && !lost) return;
     group.state = {};
+    group.rules = {};
     turn.erase(Space::kChat, row_key('S', key.group));
+    turn.erase(Space::kChat, row_key('P', key.group));
     group.row.info_key = key.info_key;
     group.row.vouched_version = key.version;
     group.row.vouched = key.digest;
     group.not_before = {};
+    group.outdated = group.asked;
     group.candidate = {};
     group.vouched = false;
     store(key.group, group, turn);
@@ -116,10 +125,12 @@ void Groups::on_history(GroupId id, const proto::GroupHistory& history, Turn& tu
   if (found == groups_.end()) return;
   Group& group = found->second;
   group.asked = false;
+  if (std::exchange(group.outdated, false)) return;
   const bool member = group.state.version != 0;
   proto::GroupState& next = group.candidate;
   if (next.version == 0) {
     next = group.state;
+    group.candidate_rules = group.rules;
     group.vouched = member;
   }
   const auto give_up = [&](std::string text) {
@@ -142,6 +153,8 @@ void Groups::on_history(GroupId id, const proto::GroupHistory& history, Turn& tu
     if (!base || base->group != id)
       return give_up("the server does not show how the group came to be");
     next = std::move(*base);
+    note_rules(next, group.candidate_rules);
+    group.vouched = founded(group, next);
     if (!check()) return give_up("the group is not the one that you were invited to");
   } else if (!history.base.empty()) {
     return give_up("this device was away for too long: a member has to add you again");
@@ -156,6 +169,7 @@ void Groups::on_history(GroupId id, const proto::GroupHistory& history, Turn& tu
       return give_up("a change of the group was refused: " + std::string(after.error().text));
     }
     next = std::move(*after);
+    note_rules(next, group.candidate_rules);
     if (!check()) return give_up("the group is not the one that you were invited to");
   }
   if (next.version < history.version && !history.transitions.empty()) return;  // more to come
@@ -164,12 +178,25 @@ void Groups::on_history(GroupId id, const proto::GroupHistory& history, Turn& tu
   }
   group.stale = false;
   proto::GroupState whole = std::exchange(group.candidate, {});
-  if (whole.version > group.state.version) adopt(id, group, std::move(whole), {}, turn);
+  if (whole.version <= group.state.version) return;
+  group.rules = std::move(group.candidate_rules);
+  adopt(id, group, std::move(whole), {}, turn);
+}
+
+// This account has made the group, and missed the answer: nobody else is in it yet.
+bool Groups::founded(const Group& group, const proto::GroupState& first) const {
+  const auto own = parts_.keyring.identity().public_key().wire();
+  return group.row.vouched_version == 0 && first.version == 1 && first.members.size() == 1 &&
+         first.members[0].user == self() && first.members[0].identity == own;
 }
 
 void Groups::adopt(GroupId id, Group& group, proto::GroupState next, UserId actor, Turn& turn) {
   const proto::GroupState before = std::exchange(group.state, std::move(next));
   turn.put(Space::kChat, row_key('S', id), encode(group.state));
+  note_rules(group.state, group.rules);
+  if (group.rules.rules.back().version > before.version) {
+    turn.put(Space::kChat, row_key('P', id), encode(group.rules));
+  }
   for (const proto::GroupMember& member : before.members) {
     const proto::GroupMember* still = group.state.member(member.user);
     if (still && still->identity == member.identity) continue;
@@ -199,6 +226,31 @@ void Groups::adopt(GroupId id, Group& group, proto::GroupState next, UserId acto
   turn.notify(GroupChanged{seen, actor});
 }
 
+// It is known by its name only, and neither made nor joined any more.
+bool Groups::unheard(const Group& group) {
+  return group.state.version == 0 && group.row.vouched_version == 0 && group.changes.empty() &&
+         !group.row.waits;
+}
+
+// The server says that this account is not in it, or not any more. Another invitation may come.
+void Groups::give_up(GroupId id, Group& group, Turn& turn) {
+  for (const auto& [order, intent] : group.changes) {
+    const bool own =
+        intent.change.kind == proto::GroupChange::Kind::kLeave || intent.change.user == self();
+    if (!own || !in(group)) continue;  // else this account has left, and missed the answer
+    proto::GroupState left = group.state;
+    ++left.version;
+    std::erase_if(left.members, [&](const auto& member) { return member.user == self(); });
+    adopt(id, group, std::move(left), self(), turn);
+  }
+  group.row.vouched_version = 0;
+  constexpr char kNotIn[] = "you are not in this group any more";
+  fail_items(id, group, group.items.size(), kNotIn, turn);
+  while (!group.changes.empty()) {
+    drop_change(id, group, group.changes.begin()->first, kNotIn, turn);
+  }
+}
+
 // ---- messages
 
 // False: too much waits already.
@@ -210,12 +262,10 @@ bool Groups::hold(GroupId id, Group& group, HeldRow message, Turn& turn) {
   return true;
 }
 
-// Was it not shown before? `row`: the chain that it came by, which counts it.
-bool Groups::is_news(UserId from, const Content& content, KeyRow* row) {
+// Was it not shown before? It may come by the chain and, asked for again, by the session.
+bool Groups::is_news(UserId from, const Content& content) {
   const UserId speaker = voice(content.group, from);
-  const bool counted = !row || row->window.accept(content.stream, content.number) ==
-                                   DeliveryWindow::Seen::kDuplicate;
-  if (counted && parts_.recent.contains(speaker, content.id)) return false;
+  if (parts_.recent.contains(speaker, content.id)) return false;
   parts_.recent.add(speaker, content.id);
   return true;
 }
@@ -223,23 +273,27 @@ bool Groups::is_news(UserId from, const Content& content, KeyRow* row) {
 std::optional<Content> Groups::open(const HeldRow& message, Failure& failure, Turn& turn) {
   if (message.said) return open_repeat(message, turn);
   const proto::Envelope& envelope = message.envelope;
+  // Whoever speaks to a group has told its members before how to read it.
+  failure = Failure::kUnreadable;
   const auto names = e2e::SenderKey::distribution_of(envelope.ciphertext);
   if (!names) return std::nullopt;
   const auto found = groups_.find(GroupId{*names});
-  // Whoever speaks to a group has told its members before how to read it.
-  failure = Failure::kUnreadable;
   if (found == groups_.end()) return std::nullopt;
   auto& [id, group] = *found;
   const auto at = group.keys.find({envelope.from, envelope.from_device});
   if (at == group.keys.end()) return std::nullopt;
-  if (group.state.version == 0) {
+  // What waited for what is known since comes first.
+  if (group.state.version == 0 || released_.contains(id)) {
     if (hold(id, group, message, turn)) failure = Failure::kNone;
     return std::nullopt;
   }
+  const MessageId name{envelope.id.octets};
   auto chain = e2e::SenderKey::parse(at->second.key);
   const auto opened = chain ? chain->decrypt(envelope.ciphertext) : fail(chain.error());
   if (!opened) {
-    if (opened.error().code == Code::kDuplicate) failure = Failure::kReused;
+    if (opened.error().code != Code::kDuplicate) return std::nullopt;
+    const bool again = parts_.recent.contains(hand(id, envelope.from), name);
+    failure = again ? Failure::kNone : Failure::kReused;
     return std::nullopt;
   }
   auto content = open_content(*opened);
@@ -247,16 +301,24 @@ std::optional<Content> Groups::open(const HeldRow& message, Failure& failure, Tu
   const bool member = group.state.member(envelope.from) != nullptr;
   if (good && content->group_version > group.state.version) {
     group.stale = true;
-    if (!member) {  // they joined later than what is known here
+    // They joined later than what is known here, or have a right to it since.
+    if (!member || content->act) {
       if (hold(id, group, message, turn)) failure = Failure::kNone;
       return std::nullopt;
     }
   }
   failure = Failure::kNone;
+  parts_.recent.add(hand(id, envelope.from), name);
   at->second.key = std::move(chain->serialize()).release();
   // What somebody said before they left comes before their leaving, unless that was learned ahead.
   good = good && (member || content->group_version >= group.row.in_order);
-  const bool news = good && is_news(envelope.from, *content, &at->second);
+  const bool news = good && is_news(envelope.from, *content);
+  // Nobody says something for a state that is over: by that, they might have been an admin.
+  if (news) {
+    const proto::GroupMember* own = group.state.member(self());
+    content->group_version =
+        std::max({content->group_version, group.row.in_order, own ? own->since : 0});
+  }
   turn.put(Space::kChat, chain_key(id, envelope.from, envelope.from_device), encode(at->second));
   if (!news) return std::nullopt;
   return std::move(*content);
@@ -279,8 +341,8 @@ std::optional<Content> Groups::open_repeat(const HeldRow& message, Turn& turn) {
                   .group = said.group,
                   .text = said.text,
                   .act = said.act,
-                  .group_version = said.version};
-  if (!is_news(from, content, nullptr)) return std::nullopt;
+                  .group_version = kNow};  // their word alone is for when it was said
+  if (!is_news(from, content)) return std::nullopt;
   return content;
 }
 
@@ -335,6 +397,7 @@ Result<void> Groups::load(const ports::Row& row) {
     }
     case 'S':
       GODWIT_TRY(keep(decode<proto::GroupState>(row.value), group.state));
+      if (group.rules.rules.empty()) note_rules(group.state, group.rules);
       open_info(group);
       return {};
     case 'T': {
@@ -343,6 +406,7 @@ Result<void> Groups::load(const ports::Row& row) {
       group.told = group.telling = {told->users.begin(), told->users.end()};
       return {};
     }
+    case 'P': return keep(decode<RulesRow>(row.value), group.rules);
     case 'C':
       return ordered ? keep(decode<Intent>(row.value), group.changes[get_be64(rest)])
                      : fail(kDamaged);
@@ -384,6 +448,7 @@ void Groups::store_all(ports::Batch& batch) const {
     if (!group.told.empty()) {
       put(row_key('T', id), encode(ToldRow{{group.told.begin(), group.told.end()}}));
     }
+    if (!group.rules.rules.empty()) put(row_key('P', id), encode(group.rules));
     ordered('C', id, group.changes);
     ordered('Q', id, group.items);
     ordered('H', id, group.held);

@@ -228,7 +228,9 @@ Result<GroupId> Groups::join(std::string_view text, Turn& turn) {
   if (in(group)) return fail(Code::kConflict, "you are in this group already");
   if (group.state.version != 0) {  // and were in it before: what is known of it is old
     group.state = {};
+    group.rules = {};
     turn.erase(Space::kChat, row_key('S', link->group));
+    turn.erase(Space::kChat, row_key('P', link->group));
   }
   group.row.info_key = link->info_key;
   group.row.vouched_version = link->version;
@@ -295,7 +297,7 @@ void Groups::settle_join(GroupId id, Group& group, Turn& turn) {
 
 // The link does not open, or who waited does not want to any more.
 void Groups::forget(GroupId id, std::string failure, Turn& turn) {
-  for (const char tag : {'G', 'T', 'C', 'H', 'K'}) {
+  for (const char tag : {'G', 'T', 'C', 'H', 'K', 'P'}) {
     turn.erase_range(Space::kChat, row_key(tag, id), after_prefix(row_key(tag, id)));
   }
   groups_.erase(id);

@@ -123,18 +123,13 @@ void Inbox::process_group(const HeldRow& message, Arrived& arrived, Turn& turn) 
   const proto::Envelope& envelope = message.envelope;
   Groups::Failure failure = Groups::Failure::kNone;
   auto content = parts_.groups.open(message, failure, turn);
-  // A server may store an envelope twice.
-  const bool reused = failure == Groups::Failure::kReused;
-  if (reused && was_read(envelope.id)) {
-    ++parts_.counters.duplicates;
-  } else if (failure != Groups::Failure::kNone) {
+  if (failure != Groups::Failure::kNone) {
     ++parts_.counters.undecryptable;
-    parts_.healing.on_unreadable(envelope, reused, turn);
+    parts_.healing.on_unreadable(envelope, failure == Groups::Failure::kReused, turn);
     parts_.groups.doubt(turn);
   }
   ContactRow* contact = parts_.contacts.find(envelope.from);
   if (!content || !contact) return;
-  note_read(envelope.id);
   take(*contact, envelope, std::move(*content), message.said.has_value(), arrived, turn);
 }
 
@@ -308,7 +303,8 @@ void Inbox::take(ContactRow& contact, const proto::Envelope& envelope, Content c
   parts_.ledger.revision =
       std::max(parts_.ledger.revision, std::min(content.act->revision, latest));
   turn.ledger = true;
-  const Rights rights = chat.is_group() ? parts_.groups.rights(chat.group(), from) : Rights{};
+  const Rights rights =
+      chat.is_group() ? parts_.groups.rights(chat.group(), from, content.group_version) : Rights{};
   if (!parts_.journal.apply(chat, from, rights, content.composed, *content.act, turn)) return;
   if (content.act->kind == Act::Kind::kDeletion) {
     std::erase_if(arrived.unread[chat],
@@ -338,7 +334,7 @@ void Inbox::take_text(ChatId chat, const ContactRow& contact, const proto::Envel
   if (message.extras.view_once) message.text.clear();  // seen by opening it, once
   const Extras& extras = message.extras;
   if (extras.sets_lifetime &&
-      (!chat.is_group() || parts_.groups.rights(chat.group(), from).edits)) {
+      (!chat.is_group() || parts_.groups.rights(chat.group(), from, content.group_version).edits)) {
     parts_.chats.set_lifetime(chat, extras.lifetime, message.composed, turn);
   }
   if (!message.deleted) {

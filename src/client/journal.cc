@@ -187,6 +187,12 @@ bool Journal::deleted(ChatId chat, MessageId id) const {
   return found != by_name_.end() && targets_.at(found->second).deleted;
 }
 
+bool Journal::needs_rights(ChatId chat, const Act& act) const {
+  if (act.kind != Act::Kind::kDeletion) return act.kind == Act::Kind::kPin;
+  const auto found = by_name_.find({chat, act.target});
+  return found != by_name_.end() && !targets_.at(found->second).from.is_nil();
+}
+
 void Journal::wait(WaitingAct waiting, Turn& turn) {
   const std::uint64_t order = next_waiting_++;
   turn.put(Space::kContact, row_key('W', order), encode(waiting));

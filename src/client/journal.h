@@ -40,6 +40,8 @@ class Journal {
   // Why this account may not do it now; empty when it may.
   std::string_view refusal(ChatId chat, const Act& act, Rights rights, Instant now) const;
   bool deleted(ChatId chat, MessageId id) const;
+  // Not everybody may do it: who does it in a group waits for the group's order.
+  bool needs_rights(ChatId chat, const Act& act) const;
 
   // Its time starts; 0: it has none.
   void start_lifetime(ChatId chat, std::uint64_t order, MessageId id, Duration lifetime,

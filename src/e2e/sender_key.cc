@@ -209,6 +209,12 @@ Result<Bytes> SenderKey::decrypt(ByteView wire) {
   return plaintext;
 }
 
+std::vector<std::uint32_t> SenderKey::chain_ids() const {
+  std::vector<std::uint32_t> out;
+  for (const Chain& chain : chains_) out.push_back(chain.id);
+  return out;
+}
+
 SenderKey SenderKey::clone() const {
   SenderKey copy;
   for (const Chain& chain : chains_) copy.chains_.push_back(chain.clone());

@@ -42,6 +42,8 @@ class SenderKey {
   // late. kCorrupt: the signature or the padding is wrong, or the counter too far ahead.
   Result<Bytes> decrypt(ByteView message);
 
+  // The ids of the chains that it reads, newest first.
+  std::vector<std::uint32_t> chain_ids() const;
   SenderKey clone() const;
   crypto::SecretBytes serialize() const;
   static Result<SenderKey> parse(ByteView record);

@@ -18,10 +18,22 @@ void NeverLost::replaced(std::uint32_t person) {
   }
 }
 
+void NeverLost::addressed(const TextId& id, std::vector<std::uint32_t> readers) {
+  readers_[id] = std::move(readers);
+}
+
+void NeverLost::came_or_went(std::uint32_t person, std::uint32_t group) {
+  for (auto& [id, fate] : texts_) {
+    if (id.group == group && (id.from == person || id.to == person)) fate.forgiven = true;
+  }
+}
+
 void NeverLost::restored(std::uint32_t person, const std::vector<TextId>& kept) {
   const std::set<TextId> has(kept.begin(), kept.end());
   for (auto& [id, fate] : texts_) {
-    if (id.from != person || fate.shown || has.contains(id)) continue;
+    // In a group nobody confirms: what a reader held that was not shown yet is gone.
+    if (id.group != 0 && id.to == person && !fate.shown) fate.forgiven = true;
+    if (id.from != person || fate.shown || has.contains(written(id))) continue;
     if (!fate.accepted) fate.forgiven = true;
     else if (fate.orphaned_by == 0) fate.orphaned_by = 2;  // this is one
   }
@@ -29,17 +41,18 @@ void NeverLost::restored(std::uint32_t person, const std::vector<TextId>& kept) 
 
 bool NeverLost::forgiven(const TextId& id) const {
   const auto at = texts_.find(id);
-  return at != texts_.end() && forgiven(at->second);
+  return at != texts_.end() && forgiven(id, at->second);
 }
 
 bool NeverLost::complete() const {
-  return std::ranges::all_of(
-      texts_, [this](const auto& text) { return text.second.shown || forgiven(text.second); });
+  return std::ranges::all_of(texts_, [this](const auto& text) {
+    return text.second.shown || forgiven(text.first, text.second);
+  });
 }
 
 void NeverLost::check_at_end(Verdict& verdict) const {
   for (const auto& [id, fate] : texts_) {
-    if (fate.shown || forgiven(fate)) continue;
+    if (fate.shown || forgiven(id, fate)) continue;
     verdict.broken("never_lost", "text " + name_of(id) + " was " +
                                      (fate.accepted ? "accepted" : "composed") +
                                      " and is not shown");
@@ -62,14 +75,14 @@ void ShownOnce::history(const Viewer& viewer, const std::vector<TextId>& texts,
   }
   for (auto at = notified_.lower_bound({viewer, {}}); at != notified_.end() && at->first == viewer;
        ++at) {
-    if (!seen.contains(at->second) && !taken_back_.contains(at->second)) {
+    if (!seen.contains(at->second) && !taken_back_.contains(written(at->second))) {
       verdict.broken("shown_once", "text " + name_of(at->second) + " was told and is not stored");
     }
   }
 }
 
 void SenderOrder::follow(Last& last, const Viewer& viewer, const TextId& id, Verdict& verdict) {
-  std::uint32_t& before = last[{viewer, Viewer{id.from, id.generation}}];
+  std::uint32_t& before = last[{viewer, Viewer{id.from, id.generation}, id.group}];
   if (id.number < before) {
     verdict.broken("sender_order",
                    "text " + name_of(id) + " follows number " + std::to_string(before));
@@ -87,9 +100,9 @@ void SenderOrder::history(const Viewer& viewer, const std::vector<TextId>& texts
   for (const TextId& id : texts) follow(last, viewer, id, verdict);
 }
 
-void ReceiptsForward::seen(const Viewer& viewer, MessageId id, UserId member, client::Status status,
+void ReceiptsForward::seen(const Viewer& viewer, MessageId id, client::Status status,
                            Verdict& verdict) {
-  const auto [at, fresh] = last_.try_emplace({viewer, id, member}, status);
+  const auto [at, fresh] = last_.try_emplace({viewer, id}, status);
   if (fresh) return;
   if (status <= at->second) {
     verdict.broken("receipts_forward", std::string(client::status_name(status)) + " after " +
@@ -100,11 +113,18 @@ void ReceiptsForward::seen(const Viewer& viewer, MessageId id, UserId member, cl
 
 void ReceiptsForward::stored(const Viewer& viewer, MessageId id, client::Status status,
                              Verdict& verdict) const {
-  const auto at = last_.find({viewer, id, UserId{}});
+  const auto at = last_.find({viewer, id});
   if (at == last_.end() || at->second <= status) return;
   verdict.broken("receipts_forward", "the history says " +
                                          std::string(client::status_name(status)) + " after " +
                                          std::string(client::status_name(at->second)));
+}
+
+void ForwardsCounted::seen(MessageId id, std::uint32_t times, Verdict& verdict) const {
+  const auto at = times_.find(id);
+  if (at == times_.end() || at->second == times) return;
+  verdict.broken("forwards_counted", "passed on " + std::to_string(at->second) +
+                                         " times, it says " + std::to_string(times));
 }
 
 void PrekeyOnce::handed_out(const proto::Bundle& bundle, Verdict& verdict) {

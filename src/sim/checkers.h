@@ -12,6 +12,7 @@
 #include "ports/memory_store.h"
 #include "proto/messages.h"
 #include "sim/canary.h"
+#include "sim/group_watch.h"
 #include "sim/verdict.h"
 
 namespace godwit::sim {
@@ -26,8 +27,16 @@ struct Viewer {
 // What a person composed, and what the server accepted, is shown to whom it was written for.
 class NeverLost {
  public:
-  void composed(const TextId& id) { texts_.try_emplace(id); }
-  void accepted(const TextId& id) { texts_[id].accepted = true; }
+  // Who are to read a text of a group, as its writer has it; before it is composed.
+  void addressed(const TextId& id, std::vector<std::uint32_t> readers);
+  // A text as its writer has it.
+  void composed(const TextId& id) {
+    of_all(id, [](Fate&) {});
+  }
+  void accepted(const TextId& id) {
+    of_all(id, [](Fate& fate) { fate.accepted = true; });
+  }
+  // As its reader has it.
   void shown(const TextId& id) { texts_[id].shown = true; }
   // The person's device is gone: what only it held, and what waited for it, may be lost.
   void reinstalled(std::uint32_t person);
@@ -37,7 +46,14 @@ class NeverLost {
   void restored(std::uint32_t person, const std::vector<TextId>& kept);
   void injured() { ++injuries_; }
   // Its writer deleted it for everyone.
-  void taken_back(const TextId& id) { texts_[id].forgiven = true; }
+  void taken_back(const TextId& id) {
+    of_all(id, [](Fate& fate) { fate.forgiven = true; });
+  }
+  // It disappears after a while, also from where it would be repeated.
+  void fades(const TextId& id) { fading_.insert(id); }
+  // The person was not in the group all the time: what was said to it so far by them or to them may
+  // have missed somebody.
+  void came_or_went(std::uint32_t person, std::uint32_t group);
   // What waits for the person is gone: past its retention, or meant for an earlier device.
   void replaced(std::uint32_t person);
   bool forgiven(const TextId& id) const;
@@ -52,18 +68,33 @@ class NeverLost {
     // On its way, and its sender has forgotten it: as many injuries may have made it unreadable.
     std::uint64_t orphaned_by = 0;
   };
-  bool forgiven(const Fate& fate) const {
-    return fate.forgiven || (fate.orphaned_by != 0 && injuries_ >= fate.orphaned_by);
+  bool forgiven(const TextId& id, const Fate& fate) const {
+    return fate.forgiven || (injuries_ != 0 && fading_.contains(written(id))) ||
+           (fate.orphaned_by != 0 && injuries_ >= fate.orphaned_by);
   }
-  std::map<TextId, Fate> texts_;
+  template <typename Each>
+  void of_all(const TextId& id, Each each);
+  std::map<TextId, Fate> texts_;  // as their readers have them
+  std::map<TextId, std::vector<std::uint32_t>> readers_;  // of what is said to groups
+  std::set<TextId> fading_;  // as their writers have them
   std::uint64_t injuries_ = 0;
 };
+
+template <typename Each>
+void NeverLost::of_all(const TextId& id, Each each) {
+  if (id.group == 0) return each(texts_[id]);
+  TextId one = id;
+  for (const std::uint32_t reader : readers_[id]) {
+    one.to = reader;
+    each(texts_[one]);
+  }
+}
 
 // A device tells of a message once, and its history holds it once.
 class ShownOnce {
  public:
   void notified(const Viewer& viewer, const TextId& id, Verdict& verdict);
-  // Nobody need have it any more.
+  // Nobody need have it any more. As its writer has it.
   void taken_back(const TextId& id) { taken_back_.insert(id); }
   void history(const Viewer& viewer, const std::vector<TextId>& texts, Verdict& verdict) const;
 
@@ -80,7 +111,8 @@ class SenderOrder {
   void history(const Viewer& viewer, const std::vector<TextId>& texts, Verdict& verdict) const;
 
  private:
-  using Last = std::map<std::pair<Viewer, Viewer>, std::uint32_t>;  // reader, writer
+  using Chat = std::tuple<Viewer, Viewer, std::uint32_t>;  // reader, writer, group
+  using Last = std::map<Chat, std::uint32_t>;
   static void follow(Last& last, const Viewer& viewer, const TextId& id, Verdict& verdict);
   Last last_;
 };
@@ -88,14 +120,22 @@ class SenderOrder {
 // sent, delivered, read; never back. A refusal is final.
 class ReceiptsForward {
  public:
-  // `member`: of a group, whose receipt it is; nil otherwise.
-  void seen(const Viewer& viewer, MessageId id, UserId member, client::Status status,
-            Verdict& verdict);
+  void seen(const Viewer& viewer, MessageId id, client::Status status, Verdict& verdict);
   // A history may tell a status that was seen before, but not an earlier one.
   void stored(const Viewer& viewer, MessageId id, client::Status status, Verdict& verdict) const;
 
  private:
-  std::map<std::tuple<Viewer, MessageId, UserId>, client::Status> last_;
+  std::map<std::pair<Viewer, MessageId>, client::Status> last_;
+};
+
+// Whatever is passed on says how often that was done, where it was written and where it is read.
+class ForwardsCounted {
+ public:
+  void passed_on(MessageId id, std::uint32_t times) { times_[id] = times; }
+  void seen(MessageId id, std::uint32_t times, Verdict& verdict) const;
+
+ private:
+  std::map<MessageId, std::uint32_t> times_;
 };
 
 // A one-time prekey is handed out to one requester, once. Not so a last-resort one.
@@ -166,10 +206,12 @@ struct Checkers {
   ShownOnce shown_once;
   SenderOrder sender_order;
   ReceiptsForward receipts_forward;
+  ForwardsCounted forwards_counted;
   PrekeyOnce prekey_once;
   SequencesIncrease sequences_increase;
   KeyUsedOnce key_used_once;
   NoPlaintext no_plaintext;
+  GroupWatch groups;
 };
 
 }  // namespace godwit::sim

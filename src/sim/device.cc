@@ -40,6 +40,7 @@ void Device::load() {
         "restore", "an engine cannot load its own rows: " + std::string(engine.error().text));
   }
   engine_ = std::move(*engine);
+  if (engine_->registered()) user_ = engine_->profile().user;
   tick_at_ = kNever;
   plan_tick();
 }
@@ -97,6 +98,7 @@ void Device::reinstall() {
   registered_ = false;
   code_.clear();
   written_.clear();
+  spoken_.clear();
   backup_.reset();
   start();
 }
@@ -115,7 +117,7 @@ void Device::restore() {
   std::vector<TextId> kept;
   for (const client::Message& message : history()) {
     if (message.direction != client::Direction::kOut) continue;
-    if (const auto id = read_text(message.text)) kept.push_back(*id);
+    if (const auto id = text_of(message)) kept.push_back(*id);
   }
   life_.checkers.never_lost.restored(index_, kept);
   life_.checkers.key_used_once.restored(peer_);
@@ -125,10 +127,13 @@ void Device::lose_sessions() {
   kill();
   life_.injury(name_, "loses sessions");
   ports::Batch batch{.partition = client::Engine::partition()};
-  const auto rows = disk_.rows().scan({client::Engine::partition(), ports::Space::kSession});
-  if (!rows) return;
-  for (const ports::Row& row : *rows) {
-    if (chance(life_.luck, 600)) batch.erase(ports::Space::kSession, row.key);
+  for (const auto space : {ports::Space::kSession, ports::Space::kChat}) {
+    const auto rows = disk_.rows().scan({client::Engine::partition(), space});
+    if (!rows) return;
+    for (const ports::Row& row : *rows) {
+      const bool read_with = space == ports::Space::kSession || row.key[0] == 'K';
+      if (read_with && chance(life_.luck, 600)) batch.erase(space, row.key);
+    }
   }
   (void)disk_.rows().write(std::span(&batch, 1), ports::Durability::kSafe);
 }
@@ -139,15 +144,6 @@ void Device::turn_clock(Duration by) {
 }
 
 // ---- the keeper of the commit rule
-
-template <typename Tell>
-auto Device::tell(Tell what) {
-  Env env{now(), entropy_};
-  client::Effects out;
-  auto answer = what(env, out);
-  queue(std::move(out), std::nullopt);
-  return answer;
-}
 
 void Device::queue(client::Effects effects, std::optional<TextId> composed) {
   for (std::size_t i = 0; i < effects.size(); ++i) {
@@ -174,6 +170,7 @@ void Device::pump() {
       committing_ = true;
       ++life_.statistics.commits;
       ports::Batch batch = std::move(commit->batch);
+      life_.checkers.groups.stores(index_, batch);
       disk_.write(0, std::move(batch),
                   [this, life = life_number_, step = std::move(step)](Result<void> result) {
                     if (life != life_number_) return;
@@ -233,7 +230,9 @@ void Device::perform(client::Notify& notify) {
 void Device::seen(const client::Event& event) {
   Checkers& checkers = life_.checkers;
   if (const auto* received = std::get_if<client::MessageReceived>(&event)) {
-    const auto id = read_text(received->message.text);
+    const client::ChatId chat = received->message.chat;
+    if (chat.is_group()) checkers.groups.shown(index_, chat.group(), received->message.id);
+    const auto id = text_of(received->message);
     if (!id) return;
     ++life_.statistics.shown;
     checkers.never_lost.shown(*id);
@@ -244,11 +243,15 @@ void Device::seen(const client::Event& event) {
       checkers.sender_order.notified(viewer(), *id, life_.verdict);
     }
   } else if (const auto* status = std::get_if<client::StatusChanged>(&event)) {
-    const UserId member = status->chat.is_group() ? status->from : UserId{};
-    checkers.receipts_forward.seen(viewer(), status->id, member, status->status, life_.verdict);
+    // Each member of a group says for themselves how far it came, and may say it twice.
+    if (status->chat.is_group() && !status->from.is_nil()) return;
+    checkers.receipts_forward.seen(viewer(), status->id, status->status, life_.verdict);
   } else if (std::holds_alternative<client::Registered>(event)) {
     user_ = engine_->profile().user;
     life_.took_over(index_);
+  } else if (const auto* refused = std::get_if<client::GroupRefused>(&event)) {
+    if (life_.damaged) return;  // it might have been that
+    life_.verdict.broken("nobody_lies", "a group is not believed: " + refused->text);
   } else if (const auto* failed = std::get_if<client::Failed>(&event)) {
     const Duration wait = std::max(failed->retry_after, seconds(5));
     next_try_ = life_.timeline.now() + wait;
@@ -349,94 +352,11 @@ void Device::person() {
   });
 }
 
-bool Device::compose(const Device& to, std::size_t size) {
-  if (!running() || !engine_->registered()) return false;
-  const TextId id{index_, generation_, to.index_, written_[to.index_] + 1};
-  Env env{now(), entropy_};
-  client::Effects out;
-  const auto sent = engine_->send_text(to.phone_, write_text(id, size), {}, env, out);
-  if (sent) ++written_[to.index_];
-  life_.note(name_, sent ? "composes" : "may not compose", id.number);
-  queue(std::move(out), sent ? std::optional(id) : std::nullopt);
-  return sent.has_value();
-}
-
 Result<MessageId> Device::send(std::string_view phone, std::string_view text) {
   if (!running()) return fail(Code::kUnavailable, "the device is off");
   return tell([&](Env& env, client::Effects& out) {
     return engine_->send_text(phone, text, {}, env, out);
   });
-}
-
-void Device::read_all(const Device& from) {
-  if (!running() || !engine_->registered()) return;
-  life_.note(name_, "reads", from.index_);
-  read_all(engine_->chat(from.phone_));
-}
-
-void Device::read_all(client::ChatId chat) {
-  (void)does([&](auto& engine, Env& env, auto& out) { return engine.mark_read(chat, env, out); });
-}
-
-void Device::fiddle(const Device& other) {
-  if (!running() || !engine_->registered()) return;
-  const client::ChatId chat = engine_->chat(other.phone_);
-  const auto page = client::read_history(disk_.rows(), chat, {}, 20);
-  if (chat.is_nil() || !page || page->messages.empty()) return;
-  using Kind = client::Act::Kind;
-  const auto& message =
-      page->messages[static_cast<std::size_t>(life_.luck.below(page->messages.size()))];
-  const auto text = read_text(message.text);
-  const std::uint64_t what = life_.luck.below(10);
-  client::Act act{.target = message.id};
-  if (what < 5) {
-    static constexpr std::string_view kEmoji[] = {"+", "-", "!", ""};
-    act.kind = Kind::kReaction;
-    act.text = kEmoji[static_cast<std::size_t>(life_.luck.below(4))];
-  } else if (what == 5) {
-    act.kind = Kind::kPin;
-    act.on = life_.luck.below(3) != 0;
-  } else if (message.direction != client::Direction::kOut || !text) {
-    return;
-  } else if (what < 9) {
-    act.kind = Kind::kEdit;
-    act.text = write_text(*text, static_cast<std::size_t>(life_.luck.below(300)));
-  } else {
-    act.kind = Kind::kDeletion;
-  }
-  const auto done =
-      does([&](auto& engine, Env& env, auto& out) { return engine.act(chat, act, env, out); });
-  if (!done) return;  // too late, say
-  life_.note(name_, "acts", static_cast<std::uint64_t>(act.kind));
-  ++life_.statistics.acts;
-  if (act.kind != Kind::kDeletion) return;
-  life_.checkers.never_lost.taken_back(*text);
-  life_.checkers.shown_once.taken_back(*text);
-}
-
-std::map<MessageId, std::string> Device::acts_with(const Device& other) {
-  std::map<MessageId, std::string> out;
-  const client::ChatId chat = engine_->chat(other.phone_);
-  const std::vector<MessageId> pins = engine_->pins(chat);
-  for (const client::Message& message : history()) {
-    if (message.chat != chat || message.status == client::Status::kFailed) continue;
-    std::string& words = out[message.id];
-    words = message.deleted ? "deleted" : message.edited ? "edited " : "";
-    if (message.edited) words += std::to_string(std::hash<std::string>()(message.text));
-    if (std::ranges::find(pins, message.id) != pins.end()) words += " pinned";
-    std::map<std::string, std::string> reactions;
-    for (const client::Reaction& reaction : message.reactions) {
-      const bool mine = reaction.from.is_nil();
-      reactions[mine ? phone_ : other.phone_] = reaction.emoji;
-    }
-    for (const auto& [phone, emoji] : reactions) words += " " + phone + emoji;
-  }
-  return out;
-}
-
-Result<void> Device::does(const Deed& deed) {
-  if (!running()) return fail(Code::kUnavailable, "the device is off");
-  return tell([&](Env& env, client::Effects& out) { return deed(*engine_, env, out); });
 }
 
 // ---- what it knows
@@ -477,9 +397,14 @@ void Device::audit() {
   std::vector<TextId> received;
   std::vector<TextId> in_order;
   for (const client::Message& message : history()) {
-    const auto id = read_text(message.text);
+    const auto id = text_of(message);
+    if (!message.deleted) {
+      checkers.forwards_counted.seen(message.id, message.extras.forwards, life_.verdict);
+    }
     if (message.direction == client::Direction::kOut) {
-      checkers.receipts_forward.stored(viewer(), message.id, message.status, life_.verdict);
+      if (!message.deleted) {
+        checkers.receipts_forward.stored(viewer(), message.id, message.status, life_.verdict);
+      }
       if (!id) continue;
       checkers.never_lost.composed(*id);
       if (message.status >= client::Status::kSent && message.status != client::Status::kFailed) {
@@ -489,7 +414,7 @@ void Device::audit() {
       checkers.never_lost.shown(*id);
       received.push_back(*id);
       if (!message.late) in_order.push_back(*id);
-    } else if (message.text.find(kCanary) != std::string::npos) {
+    } else if (!read_text(message.text) && message.text.find(kCanary) != std::string::npos) {
       life_.verdict.broken("shown_as_written", "a text is not what was written");
     }
   }
@@ -500,23 +425,73 @@ void Device::audit() {
 std::optional<e2e::SealedContent> Device::unseal(ByteView sealed) {
   const auto row =
       disk_.rows().get(client::Engine::partition(), ports::Space::kProfile, client::row_key('I'));
-  if (!row) return std::nullopt;
-  const auto identity = e2e::LocalIdentity::parse(row->value);
+  const auto identity = row ? e2e::LocalIdentity::parse(row->value) : fail(row.error());
   auto content = identity ? e2e::open_unvouched(sealed, *identity) : fail(identity.error());
   if (!content) return std::nullopt;
   return std::move(*content);
 }
 
+proto::IdentityKey Device::identity() {
+  const auto row =
+      disk_.rows().get(client::Engine::partition(), ports::Space::kProfile, client::row_key('I'));
+  const auto identity = row ? e2e::LocalIdentity::parse(row->value) : fail(row.error());
+  return identity ? identity->public_key().wire() : proto::IdentityKey{};
+}
+
+client::GroupView Device::view(GroupId group) const {
+  for (auto& view : engine_ ? engine_->groups() : std::vector<client::GroupView>()) {
+    if (view.id == group) return std::move(view);
+  }
+  return {};
+}
+
+std::optional<TextId> Device::text_of(const client::Message& message) const {
+  if (message.extras.forwards != 0) return std::nullopt;
+  auto id = read_text(message.text);
+  if (id && id->group != 0 && message.direction == client::Direction::kIn) id->to = index_;
+  return id;
+}
+
 void Device::check_delivered() {
   for (const client::Message& message : history()) {
-    const auto id = read_text(message.text);
+    const auto id = text_of(message);
     if (message.direction != client::Direction::kOut || !id) continue;
+    if (id->group != 0) continue;  // as many receipts as readers
     if (life_.checkers.never_lost.forgiven(*id)) continue;
     if (message.status != client::Status::kDelivered && message.status != client::Status::kRead) {
       life_.verdict.broken("converges", "text " + name_of(*id) + " is " +
                                             std::string(client::status_name(message.status)) +
                                             " for ever " + message.failure);
     }
+  }
+}
+
+void Device::check_unread() {
+  std::map<client::ChatId, std::size_t> unread;
+  for (const client::Message& message : history()) {
+    const bool behind = message.order > engine_->chat(message.chat).read_up_to;
+    const bool counts = message.direction == client::Direction::kIn && !message.deleted && behind;
+    unread[message.chat] += counts ? 1 : 0;
+  }
+  for (const auto& [chat, count] : unread) {
+    if (engine_->unread(chat) == count) continue;
+    life_.verdict.broken("read_markers", name_ + " counts " +
+                                             std::to_string(engine_->unread(chat)) +
+                                             " unread messages, of " + std::to_string(count));
+  }
+}
+
+void Device::check_read() {
+  for (const client::Message& message : history()) {
+    if (message.extras.lifetime.ms != 0) {
+      life_.verdict.broken("disappears", name_ + " shows what should have disappeared");
+    }
+    const auto id = text_of(message);
+    if (message.direction != client::Direction::kOut || !id || id->group != 0) continue;
+    if (life_.checkers.never_lost.forgiven(*id) || message.status == client::Status::kRead)
+      continue;
+    life_.verdict.broken("converges", "text " + name_of(*id) + " was read, and is " +
+                                          std::string(client::status_name(message.status)));
   }
 }
 

@@ -46,14 +46,21 @@ class Device final : public Net::Client {
   bool registered() const { return running() ? engine_->registered() : registered_; }
   // Writes a text of at least `size` octets; false: not now.
   bool compose(const Device& to, std::size_t size);
+  // Writes to a group, the number-th; `readers`: who is to read it.
+  bool speak(GroupId group, std::uint32_t number, std::size_t size,
+             std::vector<std::uint32_t> readers);
+  // From now on some of what is written is a poll, or disappears.
+  void grow_lively() { lively_ = true; }
   // Any text to any number. The message, or why it is refused.
   Result<MessageId> send(std::string_view phone, std::string_view text);
   void read_all(const Device& from);
   void read_all(client::ChatId chat);
-  // Does something with one of the newest messages of the chat with `other`, as luck has it.
-  void fiddle(const Device& other);
-  // What both sides of a chat must agree on, when both have the message: by message, in words.
-  std::map<MessageId, std::string> acts_with(const Device& other);
+  client::ChatId chat_with(const Device& other) const;
+  // Does something with one of the newest messages of a chat, or tries to, as luck has it.
+  // Whatever is passed on goes to `other`.
+  void fiddle(client::ChatId chat, const Device& other);
+  // What all sides of a chat must agree on, when they have the message: by message, in words.
+  std::map<MessageId, std::string> acts_in(client::ChatId chat);
   // Anything else that the engine lets a person do; kUnavailable while the device is off.
   using Deed = std::function<Result<void>(client::Engine&, Env&, client::Effects&)>;
   Result<void> does(const Deed& deed);
@@ -65,6 +72,10 @@ class Device final : public Net::Client {
   Viewer viewer() const { return {index_, generation_ << 16 | restorations_}; }
   const ByteArray<32>& peer() const { return peer_; }
   UserId user() const { return user_; }
+  // The identity key of the account on its disk; zeros: there is none.
+  proto::IdentityKey identity();
+  // The group as it sees it.
+  client::GroupView view(GroupId group) const;
   // What is in a seal for this device, if it can take it off: for checkers.
   std::optional<e2e::SealedContent> unseal(ByteView sealed);
   // Nothing waits: not in the engine, not in its keeper.
@@ -77,6 +88,10 @@ class Device final : public Net::Client {
   void count();
   // What it wrote has arrived, and it knows. Only when settled.
   void check_delivered();
+  // What is unread is what lies behind the mark of what was read.
+  void check_unread();
+  // Everybody has read everything a while ago: its writers know, and what disappears is gone.
+  void check_read();
   // The engine that a restart would load is the one that runs. Only when settled.
   void check_restore();
   const std::vector<client::Event>& events() const { return events_; }
@@ -98,6 +113,13 @@ class Device final : public Net::Client {
   auto tell(Tell what);
   void queue(client::Effects effects, std::optional<TextId> composed);
   void pump();
+  // Which text it is, as this device has it; nullopt: one that was passed on, or none of ours.
+  std::optional<TextId> text_of(const client::Message& message) const;
+  client::Text write(const TextId& id, std::size_t size);
+  bool compose(const client::Recipient& to, const TextId& id, std::size_t size);
+  std::optional<client::Act> draw_act(const client::Message& message);
+  bool may(const client::Message& message, const client::Act& act);
+  void pass_on(const client::Message& message, const Device& to);
   void perform(client::Commit& commit);
   void perform(client::SendFrame& send);
   void perform(client::Connect& connect);
@@ -144,8 +166,19 @@ class Device final : public Net::Client {
   Instant next_try_;
   std::uint64_t person_life_ = 0;
   std::map<DeviceIndex, std::uint32_t> written_;  // texts to each person
+  std::map<std::uint32_t, std::uint32_t> spoken_;  // and to each group
+  bool lively_ = false;
   bool keep_events_ = false;
   std::vector<client::Event> events_;
 };
+
+template <typename Tell>
+auto Device::tell(Tell what) {
+  Env env{now(), entropy_};
+  client::Effects out;
+  auto answer = what(env, out);
+  queue(std::move(out), std::nullopt);
+  return answer;
+}
 
 }  // namespace godwit::sim

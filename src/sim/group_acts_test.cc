@@ -107,8 +107,28 @@ TEST_F(GroupActs, WhoIsNoAdminAnyMoreDeletesNothing) {
   ASSERT_TRUE(change(*alice, group, GroupAct::kDemote, bob));
   bob->reachable = true;
   pass(minutes(3));
-  EXPECT_FALSE(message(*alice, *id).deleted);
-  EXPECT_FALSE(message(*carol, *id).deleted);
+  for (Phone* phone : {alice, bob, carol}) EXPECT_FALSE(message(*phone, *id).deleted);
+  EXPECT_EQ(bob->engine->outbox_size(), 0u);
+}
+
+TEST_F(GroupActs, WhoWasAnAdminWhenTheServerTookItHasDeletedItWhateverTheyHeard) {
+  ASSERT_TRUE(change(*alice, group, GroupAct::kPromote, bob));
+  const auto id = send(*carol, {.body = "goes"});
+  ASSERT_TRUE(send(*bob, {.body = "tells everybody my chain"}));
+  bool lost = false;
+  from_server = [&](proto::Frame& frame) {
+    return frame.kind != proto::Kind::kOk || std::exchange(lost, true);
+  };
+  ASSERT_TRUE(act(*bob, *id, {.kind = Kind::kDeletion}));
+  EXPECT_TRUE(message(*carol, *id).deleted);
+  EXPECT_FALSE(message(*bob, *id).deleted);
+  bob->reachable = false;
+  restart(*bob);
+  ASSERT_TRUE(change(*alice, group, GroupAct::kDemote, bob));
+  bob->reachable = true;
+  pass(minutes(3));
+  EXPECT_FALSE(view(*bob, group).members.empty());
+  for (Phone* phone : {alice, bob, carol}) EXPECT_TRUE(message(*phone, *id).deleted);
 }
 
 TEST_F(GroupActs, PinsAreTheAdminsUnlessAllEdit) {

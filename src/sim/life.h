@@ -65,6 +65,7 @@ struct Life {
     Bytes ciphertext;
   };
   std::function<std::optional<Unsealed>(UserId to, ByteView sealed)> unseal;
+  bool damaged = false;  // the server has turned a bit
   // A person's device has been registered: what waited for an earlier one is gone.
   std::function<void(DeviceIndex)> took_over;
 };

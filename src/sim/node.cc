@@ -70,7 +70,9 @@ void Node::kill_after(std::uint32_t outputs, std::function<void()> killed) {
 
 std::uint64_t Node::stored_envelopes() {
   std::uint64_t stored = 0;
-  disk_.rows().each(ports::Space::kQueue, [&](ByteView, ByteView, ByteView, Instant) { ++stored; });
+  for (const auto space : {ports::Space::kQueue, ports::Space::kFanout}) {
+    disk_.rows().each(space, [&](ByteView, ByteView, ByteView, Instant) { ++stored; });
+  }
   return stored;
 }
 
@@ -163,6 +165,7 @@ bool Node::damage(proto::Frame& frame) {
     if (octets.empty() || !chance(life_.luck, weather_.damage)) continue;
     octets[life_.luck.below(octets.size())] ^= static_cast<std::uint8_t>(1u << life_.luck.below(8));
     life_.injury("server", "damages", delivery.sequence.value);
+    life_.damaged = true;
     any = true;
   }
   if (any) frame.body = encode(*deliver);

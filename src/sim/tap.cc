@@ -55,6 +55,11 @@ void Tap::to_server(ConnectionId id, const proto::Frame& frame) {
         }
       }
       break;
+    case proto::Kind::kSubmitGroup:
+      if (const auto submit = decode<proto::SubmitGroup>(frame.body)) {
+        checkers.groups.submitted(*submit);
+      }
+      break;
     default: break;
   }
   if (frame.id == 0) return;

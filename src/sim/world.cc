@@ -6,7 +6,11 @@
 namespace godwit::sim {
 
 World::World(std::uint64_t seed, Trace::Print print, Length length)
-    : life_(seed, std::move(print)), length_(length), deeds_(seed % 5 == 4), named_(seed % 7 == 1) {
+    : life_(seed, std::move(print)),
+      length_(length),
+      deeds_(seed % 5 == 4),
+      grouped_(length == Length::kShort && seed % 4 == 3),
+      named_(seed % 7 == 1) {
   life_.took_over = [this](DeviceIndex person) {
     for (const auto& each : people_) each->audit();  // what is forgiven must be known
     life_.checkers.never_lost.replaced(person);
@@ -71,6 +75,9 @@ bool World::await(Duration limit, const std::function<bool()>& done) {
 
 Outcome World::run() {
   plan_ = Plan::draw(life_.luck, length_);
+  if (grouped_) {
+    plan_.people = std::max(plan_.people, static_cast<std::uint32_t>(between(life_.luck, 3, 5)));
+  }
   begin(plan_.shards);
   for (std::uint32_t i = 0; i < plan_.people; ++i) {
     Device& device = add_person("+33612345" + std::to_string(100 + i));
@@ -79,6 +86,7 @@ Outcome World::run() {
       device.want_account();
     });
     device.disk().set_weather(plan_.device_disk);
+    if (deeds_) device.grow_lively();
   }
   life_.net.set_weather(plan_.net);
   node_->set_weather(plan_.node);
@@ -98,6 +106,7 @@ Outcome World::run() {
   last_round();
   if (plan_.month_passes) long_absence();
   life_.checkers.never_lost.check_at_end(life_.verdict);
+  if (grouped_) life_.checkers.groups.check(group_, group_states(), users(), life_.verdict);
 
   for (const auto& device : people_) {
     if (device->running()) device->count();
@@ -105,7 +114,7 @@ Outcome World::run() {
   const Statistics& healed = life_.statistics;
   // A bus that doubles messages may double envelopes, which after a restart look like an injury.
   const bool doubled = plan_.node.bus_duplication != 0;
-  if (life_.statistics.injuries == 0 && !doubled &&
+  if (life_.statistics.injuries == 0 && !doubled && !groups_ask() &&
       healed.requested + healed.repeated + healed.late != 0) {
     life_.verdict.broken("nothing_to_heal",
                          std::to_string(healed.requested) + " deliveries were asked for again, " +
@@ -137,7 +146,8 @@ void World::person_acts(Device& device) {
       }
     }
   }
-  if (deeds_) device.fiddle(other);
+  if (deeds_) device.fiddle(device.chat_with(other), other);
+  if (grouped_) person_in_group(device);
   life_.timeline.in(soon(), [this, &device] { person_acts(device); });
 }
 
@@ -265,6 +275,7 @@ void World::settle(std::string_view when) {
 void World::recover() {
   for (int round = 0; round < 3 && life_.verdict.good(); ++round) {
     everybody_writes();
+    if (grouped_) everybody_speaks();
     settle("while it recovers");
     pass(minutes(30));
   }
@@ -273,13 +284,17 @@ void World::recover() {
 void World::check_quiet() {
   if (!life_.verdict.good()) return;
   life_.note("world", "is quiet");
+  if (grouped_ && !was_quiet_) forgive_who_came_or_went();
+  was_quiet_ = true;
   for (const auto& device : people_) {
     device->audit();
     device->check_restore();
     device->check_delivered();
+    device->check_unread();
   }
   life_.checkers.never_lost.check_at_end(life_.verdict);
   check_acts();
+  if (grouped_) check_group();
 }
 
 // Whatever was done to a message looks the same on both sides. Not where somebody forgot what they
@@ -287,18 +302,43 @@ void World::check_quiet() {
 void World::check_acts() {
   const bool forgetful = plan_.has(Fault::kReinstall) || plan_.has(Fault::kRestored) ||
                          plan_.has(Fault::kSessionsLost) || plan_.has(Fault::kClockTurns);
-  if (!deeds_ || forgetful || life_.statistics.injuries != 0) return;
+  if (forgetful || life_.statistics.injuries != 0) return;
+  if (grouped_) check_group_acts();
+  if (!deeds_) return;
   for (const auto& one : people_) {
     for (const auto& other : people_) {
       if (one->index() >= other->index() || !one->running() || !other->running()) continue;
-      const auto theirs = other->acts_with(*one);
-      for (const auto& [id, words] : one->acts_with(*other)) {
-        const auto same = theirs.find(id);
-        if (same == theirs.end() || same->second == words) continue;
-        life_.verdict.broken("acts_agree", "message " + to_hex(id.view()) + " is '" + words +
-                                               "' here and '" + same->second + "' there");
-      }
+      compare_acts(one->acts_in(one->chat_with(*other)), other->acts_in(other->chat_with(*one)));
     }
+  }
+}
+
+// People read all there is, and later look at it again: what was to disappear is gone, and what may
+// be done for a while only may not be done any more.
+void World::look_back() {
+  for (const auto& device : people_) {
+    for (const auto& other : people_) device->read_all(*other);
+    if (grouped_) device->read_all(group_);
+  }
+  pass(minutes(20));
+  settle("after all is read");
+  if (!life_.verdict.good()) return;
+  const bool exact = life_.statistics.injuries == 0 && !plan_.has(Fault::kClockTurns);
+  for (const auto& device : people_) {
+    if (exact) device->check_read();
+    for (const auto& other : people_) device->fiddle(device->chat_with(*other), *other);
+    if (grouped_) device->fiddle(group_, anybody());
+  }
+  settle("after looking back");
+}
+
+void World::compare_acts(const std::map<MessageId, std::string>& ours,
+                         const std::map<MessageId, std::string>& theirs) {
+  for (const auto& [id, words] : ours) {
+    const auto same = theirs.find(id);
+    if (same == theirs.end() || same->second == words) continue;
+    life_.verdict.broken("acts_agree", "message " + to_hex(id.view()) + " is '" + words +
+                                           "' here and '" + same->second + "' there");
   }
 }
 
@@ -306,8 +346,10 @@ void World::check_acts() {
 // it restored must serve as well as what it held.
 void World::last_round() {
   if (!life_.verdict.good()) return;
+  if (deeds_ || grouped_) look_back();
   if (plan_.server_dies_when_quiet) server_dies();
   everybody_writes();
+  if (grouped_) everybody_speaks();
   settle("after the last round");
   check_quiet();
 }

@@ -48,6 +48,21 @@ class World {
   std::optional<Life::Unsealed> unseal(UserId to, ByteView sealed);
   void people_write();
   void person_acts(Device& device);
+  // ---- in a group: in world_groups.cc
+  void person_in_group(Device& device);
+  void make_group(Device& device);
+  void change_group(Device& device);
+  bool speak(Device& device);
+  void everybody_speaks();
+  void forgive_who_came_or_went();
+  void check_group();
+  void check_group_acts();
+  // All that the group was, by version, as the server has it.
+  GroupWatch::States group_states();
+  bool is_in_group(Device& device, const proto::GroupState& state);
+  std::vector<UserId> users() const;
+  // Whether something in it could not be read at first although nothing was injured.
+  bool groups_ask() const;
   void things_break();
   void break_something(Fault fault);
   void heal();
@@ -55,8 +70,11 @@ class World {
   bool all_settled();
   void check_quiet();
   void check_acts();
+  void compare_acts(const std::map<MessageId, std::string>& ours,
+                    const std::map<MessageId, std::string>& theirs);
   void recover();
   void everybody_writes();
+  void look_back();
   void last_round();
   void long_absence();
   Device& anybody() { return *people_[static_cast<std::size_t>(life_.luck.below(people_.size()))]; }
@@ -70,6 +88,13 @@ class World {
   std::vector<std::unique_ptr<Device>> people_;
   std::uint32_t texts_left_ = 0;
   const bool deeds_;  // people do things with messages: in one life of five
+  const bool grouped_;  // people are in a group: in one short life of four
+  GroupId group_;
+  std::uint32_t groups_made_ = 0;
+  DeviceIndex founder_ = 0;
+  std::set<UserId> came_or_went_;  // known once the world is quiet
+  bool came_back_ = false;  // somebody, or they may
+  bool was_quiet_ = false;
   const bool named_;  // the server gives no certificates: in one life of seven
   bool chaos_ = false;
 };
