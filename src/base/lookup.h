@@ -32,6 +32,10 @@ class Lookup {
   }
   void erase(const Key& key) { map_.erase(key); }
 
+  template <typename Predicate>
+  bool all_of(Predicate predicate) const {
+    return std::ranges::all_of(map_, [&](const auto& each) { return predicate(each.second); });
+  }
   std::vector<Key> keys() const {
     std::vector<Key> out;
     out.reserve(map_.size());

@@ -19,6 +19,8 @@ TEST(Lookup, KeepsTheFirstAndFindsWhatIsThere) {
   table.erase(50);
   EXPECT_EQ(table.find(50), nullptr);
   EXPECT_EQ(table.size(), 99u);
+  EXPECT_TRUE(table.all_of([](int value) { return value >= 10; }));
+  EXPECT_FALSE(table.all_of([](int value) { return value > 10; }));
 }
 
 TEST(Lookup, TellsItsKeysInOrder) {

@@ -13,13 +13,12 @@ constexpr std::uint32_t kSessionField = 1, kAttachmentField = 2;
 }  // namespace
 
 bool Shard::at_rest() const {
-  const auto resting = [this](const State::Address& address) {
-    const State::Host& host = *state_->hosts.find(address);
+  const auto resting = [](const State::Host& host) {
     return host.entity && host.entity->rests() && !host.committing && host.gated.empty() &&
            host.waiting.empty();
   };
   return state_->uses.empty() && state_->inbox.empty() && state_->awake.empty() &&
-         std::ranges::all_of(state_->hosts.keys(), resting);
+         state_->hosts.all_of(resting);
 }
 
 void Shard::hand_over(Bytes& out) const {

@@ -242,8 +242,9 @@ void Shard::State::pump(const Address& address, Host& host, Instant now, Outputs
       wake_in(wake->after, now, host.serial, address, out);
     } else if (auto* dial = std::get_if<Dial>(&effect)) {
       const Token token = use(address, host);
-      uses.find(token)->dialled = dial->session;
-      uses.find(token)->dialled_request = dial->request;
+      Use& asked = *uses.find(token);
+      asked.dialled = dial->session;
+      asked.dialled_request = dial->request;
       out.push_back(SendCode{token, std::move(dial->phone), std::move(dial->code)});
     }
   }

@@ -100,11 +100,11 @@ void SenderOrder::history(const Viewer& viewer, const std::vector<TextId>& texts
   for (const TextId& id : texts) follow(last, viewer, id, verdict);
 }
 
-void ReceiptsForward::seen(const Viewer& viewer, MessageId id, client::Status status,
+void ReceiptsForward::seen(const Viewer& viewer, MessageId id, UserId member, client::Status status,
                            Verdict& verdict) {
-  const auto [at, fresh] = last_.try_emplace({viewer, id}, status);
+  const auto [at, fresh] = last_.try_emplace({viewer, id, member}, status);
   if (fresh) return;
-  if (status <= at->second) {
+  if (status < at->second || (status == at->second && member.is_nil())) {
     verdict.broken("receipts_forward", std::string(client::status_name(status)) + " after " +
                                            std::string(client::status_name(at->second)));
   }
@@ -113,7 +113,7 @@ void ReceiptsForward::seen(const Viewer& viewer, MessageId id, client::Status st
 
 void ReceiptsForward::stored(const Viewer& viewer, MessageId id, client::Status status,
                              Verdict& verdict) const {
-  const auto at = last_.find({viewer, id});
+  const auto at = last_.find({viewer, id, UserId{}});
   if (at == last_.end() || at->second <= status) return;
   verdict.broken("receipts_forward", "the history says " +
                                          std::string(client::status_name(status)) + " after " +

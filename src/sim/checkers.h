@@ -120,12 +120,15 @@ class SenderOrder {
 // sent, delivered, read; never back. A refusal is final.
 class ReceiptsForward {
  public:
-  void seen(const Viewer& viewer, MessageId id, client::Status status, Verdict& verdict);
+  // `member`: of a group, with whom it came so far, by the history, which is read again and again;
+  // nil otherwise.
+  void seen(const Viewer& viewer, MessageId id, UserId member, client::Status status,
+            Verdict& verdict);
   // A history may tell a status that was seen before, but not an earlier one.
   void stored(const Viewer& viewer, MessageId id, client::Status status, Verdict& verdict) const;
 
  private:
-  std::map<std::pair<Viewer, MessageId>, client::Status> last_;
+  std::map<std::tuple<Viewer, MessageId, UserId>, client::Status> last_;
 };
 
 // Whatever is passed on says how often that was done, where it was written and where it is read.

@@ -106,14 +106,26 @@ TEST(ReceiptsForwardTest, NeverBack) {
   ReceiptsForward checker;
   Verdict verdict;
   const MessageId id{{1}};
-  checker.seen(kReader, id, client::Status::kSent, verdict);
-  checker.seen(kReader, id, client::Status::kRead, verdict);
+  checker.seen(kReader, id, {}, client::Status::kSent, verdict);
+  checker.seen(kReader, id, {}, client::Status::kRead, verdict);
   checker.stored(kReader, id, client::Status::kRead, verdict);
   EXPECT_TRUE(verdict.good());
   Verdict stored;
   checker.stored(kReader, id, client::Status::kDelivered, stored);
   EXPECT_EQ(broken(stored), "receipts_forward");
-  checker.seen(kReader, id, client::Status::kDelivered, verdict);
+  checker.seen(kReader, id, {}, client::Status::kDelivered, verdict);
+  EXPECT_EQ(broken(verdict), "receipts_forward");
+}
+
+TEST(ReceiptsForwardTest, NeverBackWithAMemberOfAGroup) {
+  ReceiptsForward checker;
+  Verdict verdict;
+  const MessageId id{{1}};
+  checker.seen(kReader, id, {{2}}, client::Status::kRead, verdict);
+  checker.seen(kReader, id, {{2}}, client::Status::kRead, verdict);
+  checker.seen(kReader, id, {{3}}, client::Status::kDelivered, verdict);
+  EXPECT_TRUE(verdict.good());
+  checker.seen(kReader, id, {{2}}, client::Status::kDelivered, verdict);
   EXPECT_EQ(broken(verdict), "receipts_forward");
 }
 

@@ -243,9 +243,9 @@ void Device::seen(const client::Event& event) {
       checkers.sender_order.notified(viewer(), *id, life_.verdict);
     }
   } else if (const auto* status = std::get_if<client::StatusChanged>(&event)) {
-    // Each member of a group says for themselves how far it came, and may say it twice.
+    // How far a text came with each member of a group is told by the history: see audit().
     if (status->chat.is_group() && !status->from.is_nil()) return;
-    checkers.receipts_forward.seen(viewer(), status->id, status->status, life_.verdict);
+    checkers.receipts_forward.seen(viewer(), status->id, {}, status->status, life_.verdict);
   } else if (std::holds_alternative<client::Registered>(event)) {
     user_ = engine_->profile().user;
     life_.took_over(index_);
@@ -404,6 +404,12 @@ void Device::audit() {
     if (message.direction == client::Direction::kOut) {
       if (!message.deleted) {
         checkers.receipts_forward.stored(viewer(), message.id, message.status, life_.verdict);
+      }
+      for (const client::Arrival& arrival : message.arrivals) {
+        if (arrival.delivered.ms == 0) continue;
+        const auto status =
+            arrival.read.ms == 0 ? client::Status::kDelivered : client::Status::kRead;
+        checkers.receipts_forward.seen(viewer(), message.id, arrival.member, status, life_.verdict);
       }
       if (!id) continue;
       checkers.never_lost.composed(*id);
