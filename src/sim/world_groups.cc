@@ -143,6 +143,10 @@ void World::check_group() {
   const GroupWatch::States states = group_states();
   if (states.empty() || !life_.verdict.good()) return;
   const proto::GroupState& newest = states.rbegin()->second;
+  // Where all who had its key have lost their devices, nobody can tell those who were just added.
+  const bool known = std::ranges::any_of(people_, [&](const auto& device) {
+    return is_in_group(*device, newest) && device->view(group_).version != 0;
+  });
   for (const auto& device : people_) {
     const client::GroupView seen = device->view(group_);
     const std::string who = "device " + std::to_string(device->index());
@@ -150,7 +154,7 @@ void World::check_group() {
       // Nobody tells them again if that was lost.
       if (!seen.member || life_.statistics.injuries != 0) continue;
       life_.verdict.broken("group_agrees", who + " believes that it is in the group");
-    } else if (seen.digest != proto::digest(newest)) {
+    } else if (known && seen.digest != proto::digest(newest)) {
       life_.verdict.broken("group_agrees", who + " sees version " + std::to_string(seen.version) +
                                                " of " + std::to_string(newest.version));
     }
