@@ -62,7 +62,9 @@ bool Chats::set_lifetime(ChatId chat, Duration lifetime, Instant composed, Turn&
 void Chats::pin(ChatId chat, MessageId id, std::uint64_t revision, bool on, Turn& turn) {
   std::vector<ChatRow::Pin>& pins = rows_[chat].pins;
   const auto known = std::ranges::find(pins, id, &ChatRow::Pin::id);
-  if (known != pins.end() && known->revision >= revision) return;
+  // Two may have pinned it and taken it off at once, under one revision: it is pinned, with all.
+  const auto newness = std::pair(revision, on);
+  if (known != pins.end() && std::pair(known->revision, known->on) >= newness) return;
   if (known != pins.end()) pins.erase(known);
   pins.push_back({id, revision, on});
   std::ranges::sort(pins, {},

@@ -387,6 +387,16 @@ TEST_F(JournalTest, PinsAreTheSameInWhateverOrderTheyAreTold) {
   } while (std::ranges::next_permutation(told, {}, &Told::revision).found);
 }
 
+TEST_F(JournalTest, PinnedAndTakenOffUnderOneRevisionItIsPinnedWithAll) {
+  Chats some, other;
+  some.pin(peer, id, 7, true, turn);
+  some.pin(peer, id, 7, false, turn);
+  other.pin(peer, id, 7, false, turn);
+  other.pin(peer, id, 7, true, turn);
+  EXPECT_EQ(some.pins(peer), std::vector{id});
+  EXPECT_EQ(other.pins(peer), std::vector{id});
+}
+
 TEST_F(JournalTest, WhatWaitsIsBounded) {
   for (std::uint64_t i = 0; i < 2 * limits::kWaitingActs; ++i) {
     journal.apply(peer, peer, {}, env.now,
