@@ -336,6 +336,13 @@ TEST_F(JournalTest, ADeletionBeforeItsMessageLeavesNothingOfIt) {
   EXPECT_EQ(left.text, "");
 }
 
+TEST_F(JournalTest, WhatIsDeletedIsNotEditedAnyMore) {
+  message(peer);
+  EXPECT_TRUE(apply(peer, Kind::kDeletion, 4));
+  EXPECT_FALSE(apply(peer, Kind::kEdit, 5, "back again"));
+  EXPECT_FALSE(apply(peer, Kind::kDeletion, 6));
+}
+
 TEST_F(JournalTest, AnEditBeforeItsMessageHolds) {
   EXPECT_FALSE(apply(peer, Kind::kEdit, 4, "second"));
   EXPECT_FALSE(apply(peer, Kind::kEdit, 3, "earlier"));

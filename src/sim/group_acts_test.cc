@@ -131,6 +131,18 @@ TEST_F(GroupActs, WhoWasAnAdminWhenTheServerTookItHasDeletedItWhateverTheyHeard)
   for (Phone* phone : {alice, bob, carol}) EXPECT_TRUE(message(*phone, *id).deleted);
 }
 
+TEST_F(GroupActs, WhoWasAwayJudgesByWhatTheGroupWasThen) {
+  ASSERT_TRUE(change(*alice, group, GroupAct::kPromote, bob));
+  const auto id = send(*carol, {.body = "goes"});
+  carol->reachable = false;
+  restart(*carol);
+  ASSERT_TRUE(act(*bob, *id, {.kind = Kind::kDeletion}));
+  ASSERT_TRUE(change(*alice, group, GroupAct::kDemote, bob));
+  carol->reachable = true;
+  pass(minutes(3));
+  for (Phone* phone : {alice, bob, carol}) EXPECT_TRUE(message(*phone, *id).deleted);
+}
+
 TEST_F(GroupActs, PinsAreTheAdminsUnlessAllEdit) {
   const auto id = send(*bob, {.body = "pin me"});
   EXPECT_EQ(act(*bob, *id, {.kind = Kind::kPin, .on = true}).error().code, Code::kForbidden);
