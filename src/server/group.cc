@@ -57,7 +57,7 @@ Group::Group(const EntityKey& group, const std::vector<std::vector<ports::Row>>&
     }
     if (row.key != Bytes{kSeatsRow}) continue;
     for (const Seat& seat : decode<Seats>(row.value).value_or(Seats{}).seats) {
-      lanes_[seat.user] = {.seat = seat};
+      lanes_[seat.user].seats.push_back(seat);
     }
   }
   for (const ports::Row& row : rows[1]) {
@@ -115,7 +115,7 @@ void Group::change(const Message& message, Env& env, Effects& out) {
     return out.push_back(repeated ? reply_to(message, proto::ok_frame(message.request))
                                   : refuse(message, next.error()));
   }
-  if (fanouts_.size() >= limits::kFanouts) {
+  if (fanouts_.size() >= limits::kFanouts || seats() > Seats::kMost) {
     static constexpr Error kFull{Code::kFull, "the group has too much to deliver: it is retried"};
     return out.push_back(refuse(message, kFull, limits::kFanoutRetry));
   }
@@ -154,32 +154,40 @@ void Group::store(const proto::SignedTransition& accepted, const proto::GroupSta
   commit.put(Space::kGroup, {kNextBaseRow}, std::move(present));
 }
 
-// Who joined gets what comes after `position`; who left, what came up to it.
+// Who joined gets what comes after `position`; who left, what came up to it. Who left and is back
+// gets nothing of between, which nobody counts on their having.
 void Group::reseat(const proto::GroupState& before, Sequence position, ports::Batch& commit) {
   bool changed = false;
   for (const proto::GroupMember& member : before.members) {
-    if (state_.member(member.user)) continue;
-    lanes_[member.user].seat.until = position;
+    Lane& lane = lanes_[member.user];
+    if (state_.member(member.user) || !lane.sits()) continue;
+    lane.seats.back().until = position;
     changed = true;
   }
   for (const proto::GroupMember& member : state_.members) {
     Lane& lane = lanes_[member.user];
-    if (lane.seat.user == member.user && lane.seat.until.value == 0) continue;
-    // Who left and comes back at once gets what is still on its way to them, too.
-    const Sequence since =
-        lane.seat.user == member.user && !fanouts_.empty() ? lane.seat.since : position;
-    lane.seat = {member.user, since, {}};
+    if (lane.sits()) continue;
+    lane.seats.push_back({member.user, position, {}});
     changed = true;
   }
   if (!changed) return;
-  Seats seats;
-  std::erase_if(lanes_, [&](const auto& entry) {
-    const Lane& lane = entry.second;
-    return lane.seat.until.value != 0 && lane.seat.until < position &&
-           !ready_.contains(entry.first) && !waiting_.contains(entry.first);
-  });
-  for (const auto& [user, lane] : lanes_) seats.seats.push_back(lane.seat);
-  commit.put(Space::kGroup, {kSeatsRow}, encode(seats));
+  const Sequence oldest = fanouts_.empty() ? position : fanouts_.begin()->first;
+  Seats row;
+  for (auto at = lanes_.begin(); at != lanes_.end();) {
+    auto& [user, lane] = *at;
+    std::erase_if(lane.seats,
+                  [&](const Seat& seat) { return seat.until.value != 0 && seat.until < oldest; });
+    row.seats.insert(row.seats.end(), lane.seats.begin(), lane.seats.end());
+    const bool gone = lane.seats.empty() && !ready_.contains(user) && !waiting_.contains(user);
+    at = gone ? lanes_.erase(at) : std::next(at);
+  }
+  commit.put(Space::kGroup, {kSeatsRow}, encode(row));
+}
+
+std::size_t Group::seats() const {
+  std::size_t count = 0;
+  for (const auto& [user, lane] : lanes_) count += lane.seats.size();
+  return count;
 }
 
 void Group::fetch(const Message& message, Effects& out) {
@@ -300,7 +308,7 @@ void Group::enqueue(Sequence position, SharedBytes envelope) {
   fanout_bytes_ += envelope->size();
   Fanout& fanout = fanouts_[position] = {std::move(envelope), 0};
   for (const auto& [user, lane] : lanes_) {
-    if (!lane.seat.gets(position)) continue;
+    if (!lane.gets(position)) continue;
     ++fanout.missing;
     if (!waiting_.contains(user)) ready_.insert(user);
   }
@@ -324,7 +332,7 @@ void Group::post(UserId user, Lane& lane, Env& env, Effects& out) {
   std::size_t octets = 0;
   for (auto at = fanouts_.upper_bound(lane.taken);
        at != fanouts_.end() && m.shared.size() < limits::kFanoutBatch; ++at) {
-    if (!lane.seat.gets(at->first)) continue;
+    if (!lane.gets(at->first)) continue;
     octets += at->second.envelope->size();
     if (!m.shared.empty() && octets > limits::kFanoutBatchBytes) break;
     m.shared.push_back(at->second.envelope);
@@ -362,7 +370,7 @@ void Group::advance_to(Lane& lane, Sequence position, ports::Batch& commit) {
   auto at = fanouts_.upper_bound(lane.taken);
   while (at != fanouts_.end() && at->first <= position) {
     Fanout& fanout = at->second;
-    if (!lane.seat.gets(at->first) || --fanout.missing != 0) {
+    if (!lane.gets(at->first) || --fanout.missing != 0) {
       ++at;
       continue;
     }

@@ -21,9 +21,11 @@
 //   kFanout  position(8) an envelope
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
+#include <vector>
 
 #include "proto/group_state.h"
 #include "server/counters.h"
@@ -65,10 +67,10 @@ class Group final : public Entity {
     }
   };
   struct Seats {
+    // With more than kMost nobody comes or goes; a change adds fewer than as many again.
+    static constexpr std::size_t kMost = 2 * limits::kGroupMembers;
     std::vector<Seat> seats;
-    static void fields(auto& m, auto& field) {
-      field(1, m.seats, limits::kGroupMembers + limits::kFanouts);
-    }
+    static void fields(auto& m, auto& field) { field(1, m.seats, 2 * kMost); }
   };
   struct Fanout {
     SharedBytes envelope;
@@ -76,17 +78,23 @@ class Group final : public Entity {
   };
   // What one account is getting.
   struct Lane {
-    Seat seat;
+    // In their order; those that are over stay while something of their time may be on its way.
+    std::vector<Seat> seats;
     Sequence taken;  // everything up to here
     Sequence asked;  // the batch under way ends here; zero: none
     Instant again;  // when to ask again
     std::uint32_t tries = 0;
+    bool sits() const { return !seats.empty() && seats.back().until.value == 0; }
+    bool gets(Sequence position) const {
+      return std::ranges::any_of(seats, [&](const Seat& seat) { return seat.gets(position); });
+    }
   };
 
   void change(const Message& message, Env& env, Effects& out);
   void store(const proto::SignedTransition& accepted, const proto::GroupState& before,
              ports::Batch& commit);
   void reseat(const proto::GroupState& before, Sequence position, ports::Batch& commit);
+  std::size_t seats() const;
   void fetch(const Message& message, Effects& out);
   void submit(const Message& message, Env& env, Effects& out);
   void taken(const Message& message, Env& env, Effects& out);
@@ -106,7 +114,7 @@ class Group final : public Entity {
   Bytes next_base_;  // a GroupState
   std::uint64_t next_base_version_ = 0;
 
-  std::map<UserId, Lane> lanes_;  // of every seat
+  std::map<UserId, Lane> lanes_;  // of all who have a seat
   std::map<Sequence, Fanout> fanouts_;
   std::size_t fanout_bytes_ = 0;
   std::set<UserId> ready_;  // something is there for them, and nothing under way

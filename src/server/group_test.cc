@@ -199,6 +199,21 @@ TEST_P(GroupTest, WhatWasAcceptedIsFannedOutAfterARestart) {
   EXPECT_EQ(fanouts(), 0u);
 }
 
+TEST_P(GroupTest, WhoLeavesAndIsBackGetsNothingOfBetweenAndTheOthersAll) {
+  if (GetParam() == 1) GTEST_SKIP() << "nothing travels over the bus";
+  node_.lose_verb = Verb::kGroupTaken;  // all of it is on its way at once
+  act(alice, {{.kind = Change::Kind::kRemove, .user = bob.user}});
+  send(alice, 1);
+  act(alice, {added(bob)});
+  send(alice, 2);
+  EXPECT_EQ(fanouts(), 4u);
+  node_.lose_verb.reset();
+  for (int i = 0; i < 20; ++i) node_.pass(seconds(1));
+  EXPECT_EQ(got(bob), (std::vector<int>{0, 2}));
+  EXPECT_EQ(got(carol), (std::vector<int>{0, 1, 0, 2}));
+  EXPECT_EQ(fanouts(), 0u);
+}
+
 TEST_P(GroupTest, ABusThatLosesAndRepeatsCostsTimeOnly) {
   node_.lose_bus = 3;
   node_.duplicate_bus = true;

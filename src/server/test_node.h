@@ -5,6 +5,7 @@
 
 #include <deque>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "ports/memory_store.h"
@@ -150,6 +151,7 @@ class Node {
   int reads = 0;
   bool duplicate_bus = false;
   std::uint32_t lose_bus = 0;  // every so many-th message
+  std::optional<Verb> lose_verb;  // on the bus
   Instant now{1'000'000};
   const Certifier& certifier() const { return certifier_; }
 
@@ -198,6 +200,7 @@ class Node {
   void perform(std::size_t, Close& close_it) { sessions_[close_it.session].closed = true; }
   void perform(std::size_t, Publish& publish) {
     if (lose_bus != 0 && ++published_ % lose_bus == 0) return;
+    if (lose_verb && decode<Message>(publish.message)->verb == *lose_verb) return;
     for (int i = 0; i < (duplicate_bus ? 2 : 1); ++i) {
       call(publish.to.value,
            [&](Shard& s, Env& env, Outputs& out) { s.on_bus(publish.message, env, out); });
