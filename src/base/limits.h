@@ -40,6 +40,9 @@ inline constexpr Duration kSealedWindow = minutes(1);  // ... within this time
 // ---- mailboxes
 inline constexpr std::size_t kMailboxEnvelopes = 20000;  // a month of 650 a day
 inline constexpr std::size_t kMailboxBytes = 64 * 1024 * 1024;  // per device, on disk
+// Of these, what courtesies may fill: a large group's receipts leave the rest to messages.
+inline constexpr std::size_t kMailboxCourtesyEnvelopes = kMailboxEnvelopes / 2;
+inline constexpr std::size_t kMailboxCourtesyBytes = kMailboxBytes / 2;
 inline constexpr Duration kMailboxRetention = days(30);
 // For a connected device's acknowledgement, before what it was sent is stored: a mobile round trip.
 inline constexpr Duration kWriteBehind = milliseconds(200);
@@ -166,6 +169,9 @@ inline constexpr std::size_t kMissingNumbers = 256;  // gaps remembered per send
 inline constexpr std::size_t kAwaitedReceipts = 50000;  // own messages that may still advance
 inline constexpr std::size_t kUnreadPerChat = 10000;  // beyond: no read receipt for the oldest
 inline constexpr std::size_t kReceiptsPerContact = 256;  // queued; their mailbox may be full
+// Of a group's members together, to one writer: each gathers its own for so long.
+inline constexpr std::uint32_t kReceiptsPerSecond = 10;
+inline constexpr Duration kReceiptsPutOff = minutes(30);  // while their mailbox has no room for any
 inline constexpr std::size_t kSubmitsInFlight = 16;  // recipients served at the same time
 inline constexpr std::size_t kLookupsInFlight = 16;
 inline constexpr std::uint32_t kLookupTries = 3;  // then a stranger's message is shown without one

@@ -77,7 +77,7 @@ void Courier::wake_all() {
 }
 
 bool Courier::has_work(UserId user) const {
-  return !parts_.outbox.queue(user).empty() || !parts_.healing.requests(user).empty() ||
+  return parts_.outbox.urgent(user) || !parts_.healing.requests(user).empty() ||
          parts_.sent.has_due(user);
 }
 
@@ -102,6 +102,7 @@ void Courier::serve(UserId user, Lane& lane, Turn& turn) {
   const Way how = way(contact, turn);
   if (how == Way::kLater) return;
   lane.sealed = how == Way::kSealed;
+  lane.courtesy = false;
   if (!parts_.healing.requests(user).empty()) return request_retries(user, lane, turn);
   CHECK(contact);
   if (Contacts::held(*contact)) return;  // set_verified() wakes it
@@ -112,6 +113,7 @@ void Courier::serve(UserId user, Lane& lane, Turn& turn) {
   parts_.sent.keep_only(user, lane.identity, turn);
   lane.repeats = parts_.sent.due(user);
   lane.cargo = lane.repeats.empty() ? Cargo::kQueue : Cargo::kRepeats;
+  if (lane.cargo == Cargo::kQueue && !parts_.outbox.urgent(user)) return;
   const bool loaded = lane.cargo == Cargo::kRepeats ? load_repeats(*contact, lane, batch, turn)
                                                     : load_queue(*contact, lane, batch, turn);
   if (!loaded) return fetch(user, lane, turn);
@@ -144,6 +146,7 @@ std::vector<proto::DeviceState> Courier::devices_of(const ContactRow& contact, T
 bool Courier::load_queue(ContactRow& contact, Lane& lane, proto::Submit& batch, Turn& turn) {
   const Outbox::Queue& queue = parts_.outbox.queue(contact.contact.user);
   std::size_t octets = 0;
+  lane.courtesy = true;
   while (batch.messages.size() < std::min(lane.batch, queue.size())) {
     const Item& item = queue[batch.messages.size()];
     octets += cost_of(item, lane.devices.size());
@@ -153,7 +156,9 @@ bool Courier::load_queue(ContactRow& contact, Lane& lane, proto::Submit& batch, 
     auto sealed = seal(content, 0, contact, lane.devices, lane.sealed, lane.fetch, turn);
     if (!sealed) return false;
     batch.messages.push_back(std::move(*sealed));
+    lane.courtesy = lane.courtesy && item.receipt && !item.group.is_nil();
   }
+  batch.courtesy = lane.courtesy;
   lane.submitted = batch.messages.size();
   return true;
 }
@@ -380,7 +385,11 @@ void Courier::on_refused(const Request& request, const proto::ErrorBody& error, 
   // kUnauthenticated: an older server, which takes nothing without a name.
   const bool unwanted = error.code == Code::kForbidden || error.code == Code::kUnauthenticated;
   if (sealed && unwanted) return on_stranger(request.user, turn);
-  if (error.code == Code::kConflict && request.kind == proto::Kind::kSubmit) {
+  const bool submitted = request.kind == proto::Kind::kSubmit;
+  if (error.code == Code::kFull && submitted && lane.courtesy) {
+    parts_.outbox.put_off(request.user, std::exchange(lane.submitted, 0), turn);
+    wake(request.user);
+  } else if (error.code == Code::kConflict && submitted) {
     on_conflict(request.user, lane, error, turn);
   } else if (error.code == Code::kNotFound && std::exchange(lane.targeted, false)) {
     wake(request.user);  // those devices are gone; there may be others
@@ -478,16 +487,19 @@ void Courier::on_tick(Turn& turn) {
     lanes_[user].postponed = false;
     wake(user);
   }
+  for (const UserId user : parts_.outbox.take_gathered(turn.env.now)) wake(user);
 }
 
 void Courier::on_clock_set_back() {
   std::set<std::pair<Instant, UserId>> due;
   for (const auto& [at, user] : postponed_) due.insert({Instant{}, user});
   postponed_ = std::move(due);
+  parts_.outbox.on_clock_set_back();
 }
 
 Instant Courier::deadline() const {
-  return postponed_.empty() ? kNever : postponed_.begin()->first;
+  const Instant postponed = postponed_.empty() ? kNever : postponed_.begin()->first;
+  return std::min(postponed, parts_.outbox.deadline());
 }
 
 }  // namespace godwit::client

@@ -75,6 +75,7 @@ class Courier {
     std::vector<proto::DeviceState> present;  // that the server says there are, for kRequests
     bool asked = false;         // a request is under way
     bool sealed = false;        // the batch is, and goes without a name
+    bool courtesy = false;      // it holds nothing but receipts about groups
     std::set<DeviceId> fetch;   // devices that need a session
     bool targeted = false;      // the request under way names devices
     std::size_t batch = limits::kMaxBatchMessages;

@@ -264,7 +264,8 @@ Result<void> Engine::mark_read(ChatId chat, Env& env, Effects& out) {
   for (const auto& [user, read] : ids) {
     for (std::span<const MessageId> left = read; !left.empty();) {
       const auto some = left.first(std::min(left.size(), Receipt::kMaxIds));
-      state_->outbox.add_receipt(user, Status::kRead, {some.begin(), some.end()}, turn);
+      state_->outbox.add_receipt(user, chat.group(), state_->groups.receipts_within(chat.group()),
+                                 {Status::kRead, {some.begin(), some.end()}}, turn);
       left = left.subspan(some.size());
     }
     state_->courier.wake(user);

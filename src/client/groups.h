@@ -62,6 +62,8 @@ class Groups {
   static constexpr std::uint64_t kNow = UINT64_MAX;
   Rights rights(GroupId group, UserId user, std::uint64_t version) const;
   std::vector<GroupView> list() const;
+  // How long a receipt to a member who wrote may wait for others: not at all when it is no group.
+  Duration receipts_within(GroupId group) const;
 
   // ---- what arrives
 

@@ -34,6 +34,13 @@ Rights Groups::rights(GroupId id, UserId user, std::uint64_t version) const {
   return {.edits = admin || rule->all_edit, .moderates = admin};
 }
 
+Duration Groups::receipts_within(GroupId id) const {
+  const auto found = groups_.find(id);
+  if (found == groups_.end()) return {};
+  return {static_cast<std::int64_t>(found->second.state.members.size()) * 1000 /
+          limits::kReceiptsPerSecond};
+}
+
 // The answer was lost, and the group is another one now. Were they taken while it was what it was?
 // Who may do what is judged by that. There is nothing to read in it: the ids say it all.
 void Groups::ask_again(GroupId id, Group& group, Turn& turn) {

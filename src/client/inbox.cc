@@ -107,8 +107,10 @@ void Inbox::tell_arrived(Arrived& arrived, Turn& turn) {
   for (auto& [chat, unread] : arrived.unread) {
     parts_.chats.add_unread(chat, std::move(unread), turn);
   }
-  for (auto& [user, ids] : arrived.ids) {
-    parts_.outbox.add_receipt(user, Status::kDelivered, std::move(ids), turn);
+  for (auto& [whose, ids] : arrived.ids) {
+    const auto& [user, group] = whose;
+    parts_.outbox.add_receipt(user, group, parts_.groups.receipts_within(group),
+                              {Status::kDelivered, std::move(ids)}, turn);
     answered_.insert(user);
   }
 }
@@ -170,7 +172,9 @@ void Inbox::process(const proto::Envelope& envelope, Arrived& arrived, Turn& tur
     parts_.outbox.apply_receipt(*contact, envelope.from_device, *content->receipt, turn);
   } else if (parts_.recent.contains(from, content->id)) {
     ++parts_.counters.duplicates;
-    if (content->text || content->act || content->repeat) arrived.ids[from].push_back(content->id);
+    if (content->text || content->act || content->repeat) {
+      arrived.ids[{from, GroupId{}}].push_back(content->id);
+    }
   } else {
     parts_.recent.add(from, content->id);
     take(*contact, envelope, std::move(*content), late, arrived, turn);
@@ -278,7 +282,7 @@ void Inbox::take(ContactRow& contact, const proto::Envelope& envelope, Content c
     return parts_.groups.on_key(from, envelope.from_device, *content.group_key, turn);
   }
   if (content.repeat) {
-    arrived.ids[from].push_back(content.id);
+    arrived.ids[{from, GroupId{}}].push_back(content.id);
     const proto::Envelope said{.id = envelope.id,
                                .from = from,
                                .from_device = envelope.from_device,
@@ -296,7 +300,8 @@ void Inbox::take(ContactRow& contact, const proto::Envelope& envelope, Content c
     return;
   }
   const ChatId chat = content.group.is_nil() ? ChatId(from) : ChatId(content.group);
-  arrived.ids[from].push_back(content.id);
+  // What was said to one alone is confirmed at once: it is repeated if it is not.
+  arrived.ids[{from, in_group ? content.group : GroupId{}}].push_back(content.id);
   if (content.text) return take_text(chat, contact, envelope, content, late, arrived, turn);
   // What is done here after this has a higher revision, unless their clock is quite wrong.
   const auto latest = static_cast<std::uint64_t>((turn.env.now + days(1)).ms);

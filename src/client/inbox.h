@@ -81,7 +81,8 @@ class Inbox {
   };
   // What one frame brought.
   struct Arrived {
-    std::map<UserId, std::vector<MessageId>> ids;  // to be confirmed; also what was shown before
+    // To be confirmed, to whom and about which group; also what was shown before.
+    std::map<std::pair<UserId, GroupId>, std::vector<MessageId>> ids;
     std::map<ChatId, std::vector<Unread>> unread;
   };
 

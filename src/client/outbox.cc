@@ -61,17 +61,84 @@ Result<void> Outbox::add_act(UserId to, GroupId group, const Act& act, Turn& tur
   return {};
 }
 
-void Outbox::add_receipt(UserId to, Status status, std::vector<MessageId> ids, Turn& turn) {
+void Outbox::add_receipt(UserId to, GroupId group, Duration within, Receipt receipt, Turn& turn) {
+  const auto since = gathering_.find(to);
+  const bool gathers = since != gathering_.end();
+  if (gathers && join_gathered(to, group, receipt, turn)) return;
   const auto waiting =
       std::ranges::count_if(queue(to), [](const Item& item) { return item.receipt.has_value(); });
   if (static_cast<std::size_t>(waiting) >= limits::kReceiptsPerContact) return;
+  // Between half of it and all: the members of a group do not come at the same time.
+  const auto spread = static_cast<std::uint64_t>(within.ms / 2 + 1);
+  Instant until = turn.env.now + within;
+  until.ms -= static_cast<std::int64_t>(turn.env.entropy.below(spread));
+  if (gathers) until = std::min(until, since->second);
+  const bool alone = gathers || queue(to).empty();
   Item item{.order = take_order(turn),
             .id = MessageId::random(turn.env.entropy),
             .to = to,
             .composed = turn.env.now,
-            .receipt = Receipt{status, std::move(ids)}};
+            .receipt = std::move(receipt),
+            .group = group};
   turn.put(Space::kOutbox, key_of(item), encode(item));
   load(std::move(item));
+  if (alone && until > turn.env.now) gather(to, until);
+}
+
+// Puts it into a receipt that waits. What is read now need not be called delivered any more.
+bool Outbox::join_gathered(UserId to, GroupId group, const Receipt& receipt, Turn& turn) {
+  Queue& items = queues_.at(to);
+  if (receipt.status == Status::kRead) {
+    const std::set<MessageId> read(receipt.ids.begin(), receipt.ids.end());
+    for (Item& item : items) {
+      if (item.receipt->status != Status::kDelivered) continue;
+      if (std::erase_if(item.receipt->ids, [&](MessageId id) { return read.contains(id); }) == 0) {
+        continue;
+      }
+      if (item.receipt->ids.empty()) turn.erase(Space::kOutbox, key_of(item));
+      else turn.put(Space::kOutbox, key_of(item), encode(item));
+    }
+    std::erase_if(items, [](const Item& item) { return item.receipt->ids.empty(); });
+  }
+  for (Item& item : items) {
+    std::vector<MessageId>& ids = item.receipt->ids;
+    if (item.group != group || item.receipt->status != receipt.status ||
+        ids.size() + receipt.ids.size() > Receipt::kMaxIds) {
+      continue;
+    }
+    ids.insert(ids.end(), receipt.ids.begin(), receipt.ids.end());
+    turn.put(Space::kOutbox, key_of(item), encode(item));
+    return true;
+  }
+  return false;
+}
+
+void Outbox::gather(UserId to, Instant until) {
+  gathering_[to] = until;
+  gathered_.insert({until, to});
+}
+
+void Outbox::end_gathering(UserId to) {
+  const auto found = gathering_.find(to);
+  if (found == gathering_.end()) return;
+  gathered_.erase({found->second, to});
+  gathering_.erase(found);
+}
+
+std::vector<UserId> Outbox::take_gathered(Instant now) {
+  std::vector<UserId> out;
+  while (!gathered_.empty() && gathered_.begin()->first <= now) {
+    out.push_back(gathered_.begin()->second);
+    end_gathering(out.back());
+  }
+  return out;
+}
+
+void Outbox::on_clock_set_back() {
+  for (const auto& [user, until] : std::map(gathering_)) {
+    end_gathering(user);
+    gather(user, Instant{});
+  }
 }
 
 void Outbox::add_group_key(UserId to, GroupKey key, Bytes identity, Turn& turn) {
@@ -110,6 +177,7 @@ bool Outbox::carries_key(UserId user, GroupId group) const {
 void Outbox::resolve(const std::string& phone, const ContactRow& contact, Turn& turn) {
   auto waiting = unresolved_.extract(phone);
   if (waiting.empty()) return;
+  end_gathering(contact.contact.user);
   for (Item& item : waiting.mapped()) {
     turn.erase(Space::kOutbox, key_of(item));
     item.order = take_order(turn);
@@ -149,6 +217,7 @@ void Outbox::pop(UserId user, std::size_t count, Turn& turn) {
   const auto found = queues_.find(user);
   ContactRow* contact = contacts_.find(user);
   CHECK(contact && found != queues_.end() && count <= found->second.size());
+  end_gathering(user);
   for (std::size_t i = 0; i < count; ++i) {
     drop(found->second.front(), turn);
     found->second.pop_front();
@@ -190,6 +259,15 @@ void Outbox::reject(UserId user, std::size_t count, const std::string& failure, 
   if (count != 0) pop(user, count, turn);
 }
 
+void Outbox::put_off(UserId user, std::size_t count, Turn& turn) {
+  const Queue& items = queue(user);
+  const Queue refused(items.begin(), items.begin() + static_cast<std::ptrdiff_t>(count));
+  pop(user, count, turn);
+  for (const Item& item : refused) {
+    add_receipt(user, item.group, limits::kReceiptsPutOff, *item.receipt, turn);
+  }
+}
+
 void Outbox::apply_receipt(const ContactRow& from, DeviceId device, const Receipt& receipt,
                            Turn& turn) {
   if (receipt.status != Status::kDelivered && receipt.status != Status::kRead) return;
@@ -229,6 +307,7 @@ void Outbox::load(Item item) {
     ++texts_;
     octets_ += item.octets();
   }
+  end_gathering(item.to);
   Queue& queue = item.to.is_nil() ? unresolved_[item.phone] : queues_[item.to];
   queue.push_back(std::move(item));
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <deque>
+#include <set>
 
 #include "client/journal.h"
 #include "client/receipts.h"
@@ -29,8 +30,9 @@ class Outbox {
   // Queues what was done to a message of the chat with them, or of a group's chat that only they
   // are told of. kFull: as above.
   Result<void> add_act(UserId to, GroupId group, const Act& act, Turn& turn);
-  // Queues a receipt. Dropped when too many wait for this person already: receipts are a courtesy.
-  void add_receipt(UserId to, Status status, std::vector<MessageId> ids, Turn& turn);
+  // Queues a receipt; in a group, waits up to `within` for others that it can go with. Dropped when
+  // too many wait for this person already: receipts are a courtesy.
+  void add_receipt(UserId to, GroupId group, Duration within, Receipt receipt, Turn& turn);
 
   // These two reach the device of this identity, or nobody.
   void add_group_key(UserId to, GroupKey key, Bytes identity, Turn& turn);
@@ -45,6 +47,13 @@ class Outbox {
   void fail_unresolved(const std::string& phone, Turn& turn);
   bool waits_for(const std::string& phone) const { return unresolved_.contains(phone); }
 
+  // Something is queued for `user`, and not only what gathers.
+  bool urgent(UserId user) const { return queues_.contains(user) && !gathering_.contains(user); }
+  // Those whose receipts have gathered for long enough.
+  std::vector<UserId> take_gathered(Instant now);
+  void on_clock_set_back();
+  Instant deadline() const { return gathered_.empty() ? kNever : gathered_.begin()->first; }
+
   // Empty when nothing is queued for `user`.
   const Queue& queue(UserId user) const;
   // The server took the first `count` items for `user`: they go to the log, as sent in the way that
@@ -52,6 +61,8 @@ class Outbox {
   void accept(UserId user, std::size_t count, const Sent& how, Turn& turn);
   // The first `count` items were refused for good.
   void reject(UserId user, std::size_t count, const std::string& failure, Turn& turn);
+  // There was no room for the first `count` items, receipts all: they go with later ones.
+  void put_off(UserId user, std::size_t count, Turn& turn);
   // A receipt of `from`: for an accepted message, or one whose acceptance has not been heard of.
   void apply_receipt(const ContactRow& from, DeviceId device, const Receipt& receipt, Turn& turn);
 
@@ -68,6 +79,9 @@ class Outbox {
   void record(const Item& item, const ContactRow& contact, Turn& turn);
   void pop(UserId user, std::size_t count, Turn& turn);
   void drop(const Item& item, Turn& turn);
+  void gather(UserId to, Instant until);
+  void end_gathering(UserId to);
+  bool join_gathered(UserId to, GroupId group, const Receipt& receipt, Turn& turn);
 
   Contacts& contacts_;
   Receipts& receipts_;
@@ -76,6 +90,10 @@ class Outbox {
   Ledger& ledger_;
   std::map<UserId, Queue> queues_;  // never an empty queue
   std::map<std::string, Queue> unresolved_;  // by number
+  // For whom nothing is queued but receipts about groups, none of which was ever sent: more may be
+  // put into them. Until when. Forgotten with a restart: then they go at once.
+  std::map<UserId, Instant> gathering_;
+  std::set<std::pair<Instant, UserId>> gathered_;  // the same by time
   std::size_t texts_ = 0;  // and what was done to some
   std::size_t octets_ = 0;  // of these
 };

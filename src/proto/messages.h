@@ -298,14 +298,18 @@ struct Outgoing {
 //
 // On a connection that no device is attached to, `access` is shown instead of a name, all parcels
 // are kSealed, and what is stored names nobody. kForbidden: it is not the user's access key.
+//
+// A `courtesy` leaves room for what is not: kFull comes earlier, and it is not urgent to repeat it.
 struct Submit {
   UserId to;
   std::vector<Outgoing> messages;
   AccessKey access{};
+  bool courtesy = false;
   static void fields(auto& m, auto& field) {
     field(1, m.to);
     field(2, m.messages, limits::kMaxBatchMessages);
     field(3, m.access);
+    field(4, m.courtesy);
   }
 };
 

@@ -98,7 +98,8 @@ bool Account::has_room(const proto::Submit& submit) const {
     for (const proto::Parcel& parcel : outgoing.parcels) bytes[parcel.device] += size_of(parcel);
   }
   return std::ranges::all_of(bytes, [&](const auto& entry) {
-    return devices_.at(entry.first).mailbox.has_room(submit.messages.size(), entry.second);
+    return devices_.at(entry.first)
+        .mailbox.has_room(submit.messages.size(), entry.second, submit.courtesy);
   });
 }
 

@@ -18,9 +18,11 @@ Bytes queue_key(DeviceId device, Sequence sequence) {
 
 }  // namespace
 
-bool Mailbox::has_room(std::size_t envelopes, std::size_t bytes) const {
-  return stock_.envelopes + envelopes <= limits::kMailboxEnvelopes &&
-         stock_.bytes + bytes <= limits::kMailboxBytes;
+bool Mailbox::has_room(std::size_t envelopes, std::size_t bytes, bool courtesy) const {
+  using namespace limits;
+  const auto most = courtesy ? kMailboxCourtesyEnvelopes : kMailboxEnvelopes;
+  return stock_.envelopes + envelopes <= most &&
+         stock_.bytes + bytes <= (courtesy ? kMailboxCourtesyBytes : kMailboxBytes);
 }
 
 bool Mailbox::is_row_of(ByteView key, DeviceId device, Sequence up_to) {

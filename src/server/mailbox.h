@@ -44,8 +44,8 @@ class Mailbox {
   Mailbox(DeviceId device, Stock stock) : device_(device), stock_(stock) {}
 
   // True when `envelopes` more of `bytes` in all fit: at most limits::kMailboxEnvelopes, and
-  // limits::kMailboxBytes.
-  bool has_room(std::size_t envelopes, std::size_t bytes) const;
+  // limits::kMailboxBytes. Of a courtesy less fits: it displaces no message.
+  bool has_room(std::size_t envelopes, std::size_t bytes, bool courtesy = false) const;
 
   // Stores `envelope` under a new sequence for limits::kMailboxRetention; if the device is caught
   // up, also appends it to `push`. An EnvelopeId among the recent ones is not stored again: the

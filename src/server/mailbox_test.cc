@@ -163,6 +163,9 @@ TEST_F(MailboxTest, BoundedByCountAndBytes) {
   EXPECT_TRUE(mailbox_.has_room(limits::kMailboxEnvelopes, 0));
   EXPECT_FALSE(mailbox_.has_room(limits::kMailboxEnvelopes + 1, 0));
   EXPECT_FALSE(mailbox_.has_room(1, limits::kMailboxBytes + 1));
+  EXPECT_TRUE(mailbox_.has_room(limits::kMailboxCourtesyEnvelopes, 0, true));
+  EXPECT_FALSE(mailbox_.has_room(limits::kMailboxCourtesyEnvelopes + 1, 0, true));
+  EXPECT_FALSE(mailbox_.has_room(1, limits::kMailboxCourtesyBytes + 1, true));
   enqueue(1);
   EXPECT_FALSE(mailbox_.has_room(limits::kMailboxEnvelopes, 0));
 }

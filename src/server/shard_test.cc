@@ -409,6 +409,25 @@ TEST_P(ShardTest, AFullMailboxIsAClearErrorThatLosesNothing) {
   EXPECT_EQ(node_.envelopes(), sent);
 }
 
+TEST_P(ShardTest, CourtesiesLeaveRoomForMessages) {
+  Person alice = join(1);
+  Person bob = join(2);
+  node_.close(bob.session);
+  const auto submit = [&](std::size_t n, bool courtesy) {
+    proto::Submit out = letter(bob, 0, limits::kMaxCiphertext);
+    out.courtesy = courtesy;
+    out.messages[0].parcels[0].id.octets = {static_cast<std::uint8_t>(n),
+                                            static_cast<std::uint8_t>(n >> 8), 1};
+    node_.send(alice.session, Kind::kSubmit, out);
+    return node_.answer(alice.session).kind == Kind::kOk;
+  };
+  std::size_t sent = 0;
+  while (submit(sent, true)) ++sent;
+  EXPECT_GT((sent + 1) * limits::kMaxCiphertext, limits::kMailboxCourtesyBytes * 9 / 10);
+  for (std::size_t n = 0; n < sent * 9 / 10; ++n) ASSERT_TRUE(submit(sent + n, false)) << n;
+  EXPECT_FALSE(submit(2 * sent, true));
+}
+
 TEST_P(ShardTest, RandomFramesAndMessagesDoNotHurt) {
   Person alice = join(1);
   SeededEntropy random(GetParam());

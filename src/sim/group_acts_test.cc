@@ -158,6 +158,7 @@ TEST_F(GroupActs, EachMembersProgressIsKnown) {
   const auto id = send(*alice, {.body = "who reads this?"});
   EXPECT_EQ(message(*alice, *id).status, Status::kSent);
   read(*bob);
+  pass(seconds(2));
   Message seen = message(*alice, *id);
   ASSERT_EQ(seen.arrivals.size(), 2u);
   const auto of = [&](Phone& phone) {
@@ -172,6 +173,7 @@ TEST_F(GroupActs, EachMembersProgressIsKnown) {
   EXPECT_EQ(seen.status, Status::kDelivered);
   EXPECT_EQ(of(*carol).read.ms, 0);
   read(*carol);
+  pass(seconds(2));
   seen = message(*alice, *id);
   EXPECT_EQ(seen.status, Status::kRead);
   std::vector<UserId> told;
@@ -192,6 +194,7 @@ TEST_F(GroupActs, ReadReceiptsCanBeSwitchedOff) {
   const auto from_alice = send(*alice, {.body = "one"});
   const auto from_bob = send(*bob, {.body = "two"});
   for (Phone* phone : {alice, bob, carol}) read(*phone);
+  pass(seconds(2));
   for (const auto& arrival : message(*alice, *from_alice).arrivals) {
     EXPECT_NE(arrival.delivered.ms, 0);
     EXPECT_EQ(arrival.read.ms != 0, arrival.member == carol->engine->profile().user);
@@ -202,6 +205,7 @@ TEST_F(GroupActs, ReadReceiptsCanBeSwitchedOff) {
 TEST_F(GroupActs, AReceiptOfSomebodyElseCountsForNothing) {
   Phone& dora = enroll(4);
   const auto id = send(*alice, {.body = "for members"});
+  pass(seconds(2));
   // Dora cannot know the id; even so.
   const client::ContactRow row{.contact = {.user = dora.engine->profile().user}};
   ports::Batch batch{Engine::partition(), {}};

@@ -196,6 +196,8 @@ class GroupWorld : public testing::Test {
   }
 
   std::function<bool(proto::Frame&)> from_server;  // false: lost; it may be altered
+  // An error: the server answers with it, and hears of nothing.
+  std::function<std::optional<proto::ErrorBody>(const proto::Frame&)> refuses;
   std::function<bool(const client::Event&)> remembers;  // false: not in Phone::told
   std::vector<std::unique_ptr<Phone>> phones;
   ports::MemoryStore store;
@@ -255,6 +257,10 @@ class GroupWorld : public testing::Test {
     if (auto* commit = std::get_if<client::Commit>(&effect)) {
       EXPECT_TRUE(phone.store.write({&commit->batch, 1}, ports::Durability::kSafe));
     } else if (auto* send = std::get_if<client::SendFrame>(&effect)) {
+      if (const auto error = refuses ? refuses(send->frame) : std::nullopt) {
+        phone.frames.push_back(proto::make_frame(proto::Kind::kError, send->frame.id, *error));
+        return;
+      }
       tell([&](auto& s, Env& env, auto& out) { s.on_frame(phone.session, send->frame, env, out); });
     } else if (std::holds_alternative<client::Connect>(effect)) {
       if (!phone.reachable) {

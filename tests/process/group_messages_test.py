@@ -136,8 +136,9 @@ class Group:
         self.heard[self.carol] = self.carol.follow()
         self.see(self.carol, message)
         self.carol.read(NAME)
-        later = self.send(self.carol, "here")  # comes after what tells of her reading, if anything
-        self.see(self.alice, later)
+        # To Alice alone: it takes along what has gathered, and what tells of her reading, if anything.
+        later = self.carol.act("send", ALICE, "here")[0]["id"]
+        self.alice.see(CAROL, later)
         assert info(self.carol) == (True, False), info(self.carol)
         assert self.alice.act("info", message)[0]["status"] == "delivered"
 
