@@ -136,7 +136,7 @@ class Group:
         self.heard[self.carol] = self.carol.follow()
         self.see(self.carol, message)
         self.carol.read(NAME)
-        # To Alice alone: it takes along what has gathered, and what tells of her reading, if anything.
+        # To Alice alone: it takes along what has gathered, and what tells of reading, if anything.
         later = self.carol.act("send", ALICE, "here")[0]["id"]
         self.alice.see(CAROL, later)
         assert info(self.carol) == (True, False), info(self.carol)
