@@ -199,6 +199,23 @@ TEST_P(GroupTest, WhatWasAcceptedIsFannedOutAfterARestart) {
   EXPECT_EQ(fanouts(), 0u);
 }
 
+// A write that fails forgets the group, and whoever waits for something of it says nothing.
+TEST_P(GroupTest, WhatWasAcceptedIsFannedOutAfterAWriteThatFailed) {
+  if (GetParam() == 1) GTEST_SKIP() << "nothing travels over the bus";
+  for (int i = 0; i < 3; ++i) node_.pass(seconds(1));  // what was left of before a start
+  node_.lose_verb = Verb::kGroupDeliver;
+  send(alice, 1);
+  ASSERT_EQ(fanouts(), 1u);
+  node_.fail_writes = true;
+  EXPECT_EQ(node_.refused(alice.session, Kind::kSubmitGroup, letter(2)).code, Code::kUnavailable);
+  node_.fail_writes = false;
+  node_.lose_verb.reset();
+  for (int i = 0; i < 10; ++i) node_.pass(seconds(1));
+  EXPECT_EQ(got(bob), std::vector<int>{1});
+  EXPECT_EQ(got(carol), std::vector<int>{1});
+  EXPECT_EQ(fanouts(), 0u);
+}
+
 TEST_P(GroupTest, WhoLeavesAndIsBackGetsNothingOfBetweenAndTheOthersAll) {
   if (GetParam() == 1) GTEST_SKIP() << "nothing travels over the bus";
   node_.lose_verb = Verb::kGroupTaken;  // all of it is on its way at once
