@@ -66,11 +66,11 @@ inline constexpr std::size_t kFanoutBytes = 16 * 1024 * 1024;  // ... in octets;
 inline constexpr std::size_t kFanoutsAtOnce = 256;  // members served at a time: bounds the bus
 inline constexpr std::size_t kFanoutBatch = 32;  // envelopes in one message to an account ...
 inline constexpr std::size_t kFanoutBatchBytes = 256 * 1024;  // ... and their octets
-inline constexpr Duration kFanoutRetry =
-    seconds(4);  // an account that did not answer is asked again
-inline constexpr Duration kFanoutFull =
-    minutes(1);  // a full mailbox is given this long to empty ...
-inline constexpr std::uint32_t kFanoutTries = 10;  // ... so often; then the member asks the sender
+// An account that did not answer, or whose mailbox is full, is asked again: first after this ...
+inline constexpr Duration kFanoutRetry = seconds(4);
+inline constexpr Duration kFanoutLongest = minutes(1);  // ... then ever more rarely, up to this ...
+// ... while a mailbox is full so often, ten minutes in all; then the member asks the sender.
+inline constexpr std::uint32_t kFanoutTries = 16;
 
 // ---- rows (ports/store.h)
 inline constexpr std::size_t kMaxPartition = 128;  // a kind and a few ids

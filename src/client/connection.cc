@@ -13,6 +13,7 @@ Duration clamped(Duration retry_after) {
 void Connection::pump(Turn& turn) {
   if (phase_ != Phase::kOffline || !wanted_ || next_try_ > turn.env.now) return;
   phase_ = Phase::kConnecting;
+  if (backoff_.tries() != 0) ++reconnects_;
   turn.after.emplace_back(Connect{line_});
 }
 

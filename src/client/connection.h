@@ -53,6 +53,9 @@ class Connection {
   bool on_tick(Turn& turn);
   void on_clock_set_back(Instant now);
   Instant deadline() const;
+  std::uint64_t reconnects() const { return reconnects_; }
+  // When it tries again; kNever while there is a connection, or none is wanted.
+  Instant next_try() const { return phase_ == Phase::kOffline && wanted_ ? next_try_ : kNever; }
   // True while something else than a ping waits for its answer.
   bool busy() const;
 
@@ -68,6 +71,7 @@ class Connection {
   std::string reason_;
   Backoff backoff_{limits::kBackoffFirst, limits::kBackoffMax};
   Instant next_try_;
+  std::uint64_t reconnects_ = 0;
   Duration retry_after_;
   Instant next_ping_;  // of the nameless one: its end
   std::uint64_t next_id_ = 1;

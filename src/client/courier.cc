@@ -485,6 +485,7 @@ void Courier::on_tick(Turn& turn) {
     const UserId user = postponed_.begin()->second;
     postponed_.erase(postponed_.begin());
     lanes_[user].postponed = false;
+    ++resubmissions_;
     wake(user);
   }
   for (const UserId user : parts_.outbox.take_gathered(turn.env.now)) wake(user);

@@ -62,6 +62,7 @@ class Courier {
   void on_tick(Turn& turn);
   void on_clock_set_back();
   Instant deadline() const;
+  std::uint64_t resubmissions() const { return resubmissions_; }
 
  private:
   enum class Cargo : std::uint8_t { kQueue, kRepeats, kRequests };
@@ -114,6 +115,7 @@ class Courier {
   std::deque<UserId> ready_;  // in the order they became so; each once
   std::set<std::pair<Instant, UserId>> postponed_;
   std::size_t in_flight_ = 0;
+  std::uint64_t resubmissions_ = 0;
 };
 
 }  // namespace godwit::client

@@ -223,6 +223,13 @@ std::size_t Engine::outbox_size() const {
   return state_->outbox.texts() + state_->groups.waiting();
 }
 
-const EngineCounters& Engine::counters() const { return state_->counters; }
+Instant Engine::next_try() const { return state_->connection.next_try(); }
+
+EngineCounters Engine::counters() const {
+  EngineCounters counters = state_->counters;
+  counters.reconnects = state_->connection.reconnects();
+  counters.resubmissions = state_->courier.resubmissions();
+  return counters;
+}
 
 }  // namespace godwit::client

@@ -171,7 +171,9 @@ class Engine {
   bool busy() const;
   // Messages composed and not yet accepted.
   std::size_t outbox_size() const;
-  const EngineCounters& counters() const;
+  // When the own connection is tried again; kNever: there is one, or none is wanted.
+  Instant next_try() const;
+  EngineCounters counters() const;
   // Every row of the hydrated spaces as a restart would have to find it: for tests, checkers.
   ports::Batch dump() const;
 

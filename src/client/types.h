@@ -245,6 +245,8 @@ struct EngineCounters {
   std::uint64_t requested = 0;  // deliveries that their sender was asked to repeat
   std::uint64_t repeated = 0;  // own contents that were to be sent again
   std::uint64_t sessions_reset = 0;  // left because one side or the other lost its state
+  std::uint64_t reconnects = 0;  // tries to connect after one that failed, or was lost
+  std::uint64_t resubmissions = 0;  // of what the server had no room or no time for
 };
 
 // ---- events

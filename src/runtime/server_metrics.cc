@@ -24,6 +24,10 @@ LoopCounters sum(const std::vector<std::unique_ptr<ServerLoop>>& loops) {
     total.shard.delivered += one.shard.delivered;
     total.shard.acknowledged += one.shard.acknowledged;
     total.shard.refused_full += one.shard.refused_full;
+    total.shard.repeated += one.shard.repeated;
+    total.shard.fanout_retries += one.shard.fanout_retries;
+    total.shard.group_messages += one.shard.group_messages;
+    total.shard.fanout_dropped += one.shard.fanout_dropped;
     total.shard.rate_limited += one.shard.rate_limited;
     total.shard.overloaded += one.shard.overloaded;
     total.shard.commits += one.shard.commits;
@@ -74,6 +78,14 @@ void put_messages(MetricsText& text, const LoopCounters& total) {
                shard.delivered);
   text.counter("godwitd_messages_acknowledged_total",
                "Envelopes erased because the device has them.", shard.acknowledged);
+  text.counter("godwitd_group_messages_total", "Messages accepted for a group's members.",
+               shard.group_messages);
+  text.counter("godwitd_fanout_dropped_total",
+               "Batches of a group given up for a member: no account, or a full mailbox.",
+               shard.fanout_dropped);
+  text.family("godwitd_retries_total", "counter", "What was tried again, by who did it.");
+  text.sample(shard.repeated, "by=\"client\"");
+  text.sample(shard.fanout_retries, "by=\"group\"");
   text.family("godwitd_shed_total", "counter", "What was refused, by reason.");
   text.sample(shard.refused_full, "reason=\"mailbox_full\"");
   text.sample(shard.rate_limited, "reason=\"rate_limited\"");

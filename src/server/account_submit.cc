@@ -138,6 +138,7 @@ void Account::submit(const Message& message, Env& env, Effects& out) {
         if (message.from.is_nil()) ++counters_.sealed;
       } else {
         repeated = true;
+        ++counters_.repeated;
       }
     }
   }

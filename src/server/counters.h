@@ -13,6 +13,8 @@ struct Counters {
   std::uint64_t acknowledged = 0;  // envelopes erased because the device has them
   std::uint64_t refused_full = 0;  // submissions to a full mailbox
   std::uint64_t rate_limited = 0;
+  std::uint64_t repeated = 0;  // envelopes that came again, and had been accepted
+  std::uint64_t fanout_retries = 0;  // batches for a member's account that were posted again
   std::uint64_t group_messages = 0;  // accepted by groups
   std::uint64_t fanout_dropped = 0;  // batches for members whose mailbox was full, or gone
   std::uint64_t overloaded = 0;  // submissions refused because the store is behind

@@ -72,7 +72,7 @@ void Group::on_message(const Message& message, Env& env, Effects& out) {
     case Verb::kGroupChange: change(message, env, out); break;
     case Verb::kGroupFetch: return fetch(message, out);
     case Verb::kGroupSubmit: submit(message, env, out); break;
-    case Verb::kGroupTaken: taken(message, env, out); break;
+    case Verb::kGroupTaken: taken(message, out); break;
     default: break;  // kGroupWake: it was loaded, which is all
   }
   pump(env, out);
@@ -340,12 +340,13 @@ void Group::post(UserId user, Lane& lane, Env& env, Effects& out) {
   }
   if (m.shared.empty()) return;
   m.number = lane.asked.value;
-  lane.again = env.now + limits::kFanoutRetry;
+  if (lane.backoff.tries() != 0) ++counters_.fanout_retries;
+  lane.again = env.now + lane.backoff.next(env.entropy);
   waiting_.insert(user);
   out.push_back(Post{std::move(m)});
 }
 
-void Group::taken(const Message& message, Env& env, Effects& out) {
+void Group::taken(const Message& message, Effects& out) {
   const auto at = lanes_.find(message.from);
   if (at == lanes_.end() || message.body.size() != 1) return;
   Lane& lane = at->second;
@@ -353,9 +354,9 @@ void Group::taken(const Message& message, Env& env, Effects& out) {
   const Taken how{message.body[0]};
   if (how == Taken::kFull && lane.tries < limits::kFanoutTries) {
     ++lane.tries;
-    lane.again = env.now + limits::kFanoutFull;
     return;
   }
+  lane.backoff.reset();
   if (how == Taken::kStored) lane.tries = 0;
   else ++counters_.fanout_dropped;
   ports::Batch commit = batch();

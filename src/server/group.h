@@ -27,6 +27,7 @@
 #include <set>
 #include <vector>
 
+#include "base/backoff.h"
 #include "proto/group_state.h"
 #include "server/counters.h"
 #include "server/effects.h"
@@ -83,7 +84,8 @@ class Group final : public Entity {
     Sequence taken;  // everything up to here
     Sequence asked;  // the batch under way ends here; zero: none
     Instant again;  // when to ask again
-    std::uint32_t tries = 0;
+    Backoff backoff{limits::kFanoutRetry, limits::kFanoutLongest};
+    std::uint32_t tries = 0;  // of a full mailbox
     bool sits() const { return !seats.empty() && seats.back().until.value == 0; }
     bool gets(Sequence position) const {
       return std::ranges::any_of(seats, [&](const Seat& seat) { return seat.gets(position); });
@@ -97,7 +99,7 @@ class Group final : public Entity {
   std::size_t seats() const;
   void fetch(const Message& message, Effects& out);
   void submit(const Message& message, Env& env, Effects& out);
-  void taken(const Message& message, Env& env, Effects& out);
+  void taken(const Message& message, Effects& out);
 
   void read_next(Effects& out);
   bool remember(EnvelopeId id);

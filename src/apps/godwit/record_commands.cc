@@ -208,6 +208,8 @@ void StatusCommand::print() {
   const bool online = client_.link() == runtime::ClientRuntime::Link::kOnline;
   const std::string reason = online ? "" : client_.link_reason();
   const std::string state = online ? "online" : "offline";
+  const client::EngineCounters retries = engine.counters();
+  const Instant next = engine.next_try();
   if (options_.json) {
     Json object = {{"type", "status"}, {"home", context_.home}, {"registered", registered}};
     if (registered) {
@@ -219,6 +221,8 @@ void StatusCommand::print() {
     object["connection"] = state;
     if (!reason.empty()) object["reason"] = reason;
     object["outbox"] = engine.outbox_size();
+    object["retries"] = {{"connection", retries.reconnects}, {"messages", retries.resubmissions}};
+    if (next != kNever) object["next_try_ms"] = next.ms;
     emit(object);
   } else {
     const auto row = [&](const char* name, const std::string& value) {
@@ -229,6 +233,11 @@ void StatusCommand::print() {
     row("server      ", client_.server().empty() ? "none" : printable(client_.server()));
     row("connection  ", paint(online ? Ink::kGreen : Ink::kYellow, state, color()) +
                             (reason.empty() ? "" : " (" + printable(reason) + ")"));
+    if (next != kNever) {
+      const Duration wait{std::max<std::int64_t>(next.ms - client_.loop().now().ms, 0)};
+      row("next try    ", "in " + seconds_text(wait) + ", after " + grouped(retries.reconnects) +
+                              (retries.reconnects == 1 ? " retry" : " retries"));
+    }
     row("outbox      ", grouped(engine.outbox_size()) + " waiting");
     row("home        ", context_.home);
   }
