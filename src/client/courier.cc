@@ -83,6 +83,7 @@ bool Courier::has_work(UserId user) const {
 
 void Courier::pump(Turn& turn) {
   if (!parts_.connection.attached()) return;
+  if (!hints_.empty()) send_hints(turn);
   while (!ready_.empty() && in_flight_ < limits::kSubmitsInFlight) {
     const UserId user = ready_.front();
     ready_.pop_front();
@@ -293,7 +294,10 @@ bool Courier::carries_key(UserId user, GroupId group) const {
 void Courier::hint(const Content& content, ContactRow& contact, Turn& turn) {
   if (!parts_.connection.attached() || Contacts::held(contact)) return;
   const Way how = way(&contact, turn);
-  if (how == Way::kLater) return;
+  if (how == Way::kLater) {
+    if (hints_.size() < limits::kTypingMembers) hints_[contact.contact.user] = content;
+    return;
+  }
   const bool nameless = how == Way::kSealed;
   const auto devices = devices_of(contact, turn);
   std::set<DeviceId> run_out;
@@ -302,6 +306,15 @@ void Courier::hint(const Content& content, ContactRow& contact, Turn& turn) {
   proto::Hint hint{contact.contact.user, std::move(*sealed)};
   if (nameless) hint.access = Sealing::access_key(contact.profile_key);
   (nameless ? parts_.nameless : parts_.connection).tell(proto::Kind::kHint, encode(hint), turn);
+}
+
+// Who types says so again every few seconds: by then this one is old.
+void Courier::send_hints(Turn& turn) {
+  for (auto& [user, content] : std::exchange(hints_, {})) {
+    ContactRow* contact = parts_.contacts.find(user);
+    const bool old = content.composed + limits::kTypingRepeats <= turn.env.now;
+    if (contact && !old) hint(content, *contact, turn);
+  }
 }
 
 void Courier::fetch(UserId user, Lane& lane, Turn& turn) {
@@ -476,6 +489,7 @@ void Courier::postpone(UserId user, Lane& lane, Duration at_least, Turn& turn) {
 void Courier::on_disconnected() {
   lanes_.clear();
   ready_.clear();
+  hints_.clear();
   postponed_.clear();
   in_flight_ = 0;
 }

@@ -47,7 +47,8 @@ class Courier {
   // What this account says to `user` about the group is still on its way, and moving.
   bool carries_key(UserId user, GroupId group) const;
 
-  // Sends `content` as a hint, if it can go at once; nothing is queued, fetched or repeated.
+  // Sends `content` as a hint, if it can go at once, or as soon as there is a line without a name.
+  // Nothing is stored, fetched or repeated.
   void hint(const Content& content, ContactRow& contact, Turn& turn);
 
   void on_bundles(UserId user, const proto::Bundles& bundles, Turn& turn);
@@ -74,11 +75,11 @@ class Courier {
     std::vector<proto::DeviceState> devices;  // that the batch is for
     Bytes identity;  // that it is encrypted for
     std::vector<proto::DeviceState> present;  // that the server says there are, for kRequests
-    bool asked = false;         // a request is under way
-    bool sealed = false;        // the batch is, and goes without a name
-    bool courtesy = false;      // it holds nothing but receipts about groups
-    std::set<DeviceId> fetch;   // devices that need a session
-    bool targeted = false;      // the request under way names devices
+    bool asked = false;  // a request is under way
+    bool sealed = false;  // the batch is, and goes without a name
+    bool courtesy = false;  // it holds nothing but receipts about groups
+    std::set<DeviceId> fetch;  // devices that need a session
+    bool targeted = false;  // the request under way names devices
     std::size_t batch = limits::kMaxBatchMessages;
     std::uint32_t conflicts = 0;  // in a row
     bool postponed = false;
@@ -95,6 +96,7 @@ class Courier {
   bool load_repeats(ContactRow& contact, Lane& lane, proto::Submit& submit, Turn& turn);
   bool load_queue(ContactRow& contact, Lane& lane, proto::Submit& submit, Turn& turn);
   void submit(UserId user, Lane& lane, proto::Submit batch, Turn& turn);
+  void send_hints(Turn& turn);
   void hide(proto::Parcel& parcel, const ContactRow& to, Turn& turn);
   void on_stranger(UserId user, Turn& turn);
   void fetch(UserId user, Lane& lane, Turn& turn);
@@ -114,6 +116,7 @@ class Courier {
   std::map<UserId, Lane> lanes_;
   std::deque<UserId> ready_;  // in the order they became so; each once
   std::set<std::pair<Instant, UserId>> postponed_;
+  std::map<UserId, Content> hints_;  // the newest to each, while there is no line to take it
   std::size_t in_flight_ = 0;
   std::uint64_t resubmissions_ = 0;
 };

@@ -87,6 +87,19 @@ TEST_F(Sealed, ReceiptsOfReadingHintsAndRepetitionsHaveNoName) {
   EXPECT_GE(nameless, 3);
 }
 
+TEST_F(Sealed, WhoBeginsToWriteAfterAPauseIsNoticedAtOnce) {
+  talk();
+  world.pass(limits::kNamelessIdle + seconds(1));
+  ASSERT_FALSE(alice.nameless);
+  alice.run([](Engine& e, Env& at, Effects& out) {
+    e.set_typing(e.chat(kBob), true, at, out);
+    return true;
+  });
+  world.settle();
+  EXPECT_EQ(bob.events<TypingChanged>().size(), 1u);
+  EXPECT_EQ(named, 0);
+}
+
 TEST_F(Sealed, ItsOwnConnectionIsLostAndNothingElse) {
   talk();
   world.swallow = [](const Frame& frame) { return frame.kind == Kind::kSubmit; };

@@ -294,7 +294,7 @@ class Stage:
         try:
             processes.wait_until(condition, PATIENCE, "")
         except AssertionError:
-            raise AssertionError("line %d: %s is not so: it is %.200s" %
+            raise AssertionError("line %d: %s is not so: it is %.2000s" %
                                  (step["line"], step["verb"], seen())) from None
 
 
