@@ -178,8 +178,7 @@ class Parser {
     if (line.take("->")) {
       step.verb = Verb::kSay;
       step.whom = person(line);
-      if (line.next_is("once") || line.next_is("answering")) step.word = line.word("");
-      if (step.word == "answering") step.texts.push_back(line.text());
+      with(line, step);
       step.texts.insert(step.texts.begin(), line.text());
       return;
     }
@@ -203,6 +202,18 @@ class Parser {
       return;
     }
     line.expected("'->', or what somebody does: docs/simulation.md lists it");
+  }
+
+  // What goes with a message besides its text.
+  void with(Line& line, Step& step) {
+    static constexpr std::string_view kWith[] = {"once",    "answering", "mentioning",
+                                                 "linking", "card",      "from"};
+    if (std::ranges::find(kWith, line.peek()) == std::end(kWith)) return;
+    step.word = line.word("");
+    if (step.word == "once") return;
+    const bool somebody = step.word == "mentioning" || step.word == "card";
+    step.texts.push_back(somebody ? person(line) : line.text());
+    if (step.word == "linking") step.texts.push_back(line.text());
   }
 
   // What people do with groups.
@@ -276,10 +287,14 @@ class Parser {
     step.verb = Verb::kExpectFinds;
     step.texts.push_back(line.text());
     step.word = line.word_of(
-        {"edited", "pinned", "starred", "forwarded", "reaction", "answering", "votes", "read"},
-        "what is so: edited, pinned, starred, forwarded, reaction, answering, "
-        "votes or read");
-    if (step.word == "reaction" || step.word == "answering" || step.word == "votes") {
+        {"edited", "pinned", "starred", "forwarded", "reaction", "answering", "votes", "read",
+         "mentioning", "linking", "card", "from"},
+        "what is so: edited, pinned, starred, forwarded, reaction, answering, mentioning, linking, "
+        "card, from, votes or read");
+    static constexpr std::string_view kWithText[] = {"reaction", "answering", "votes", "linking",
+                                                     "from"};
+    if (step.word == "mentioning" || step.word == "card") step.texts.push_back(person(line));
+    if (std::ranges::find(kWithText, step.word) != std::end(kWithText)) {
       step.texts.push_back(line.text());
     }
     if (step.word == "votes") step.number = line.number("how many", 1000);

@@ -24,7 +24,9 @@ enum class Verb : std::uint8_t {
   kBroadcast,    // who writes texts[0] to each of the others
   kTypes,        // who begins to write to whom
   kExpectNotices,  // who is told that whom writes
-  kSay,       // who -> whom texts[0]; word: "", "once", or "answering" the message texts[1]
+  kSay,  // who -> whom texts[0]; word: "", "once", "answering" the message texts[1], "mentioning"
+         // the person texts[1], "linking" the address texts[1] with the title texts[2], with the
+         // "card" of texts[1], "from" the place texts[1]
   kDo,  // who does `word` to the message texts[0] (texts[1]: with what; whom: for or from whom)
   kAsk,  // who asks whom texts[0], with the other texts as answers
   kDisappear,  // who lets what is written to whom disappear after duration

@@ -112,20 +112,7 @@ void ScenarioPlayer::user(const Step& step) {
 void ScenarioPlayer::say(const Step& step) {
   const std::string text = step.verb == Verb::kDisappear ? std::string() : step.texts.front();
   if (text.size() >= 8) world_.life().checkers.no_plaintext.secret(text);
-  client::Text said{.body = text};
-  said.extras.view_once = step.word == "once";
-  if (step.word == "answering") {
-    if (const auto quoted = message(step.who, step.texts[1])) {
-      said.extras.quote = {quoted->id, quoted->text};
-    }
-  }
-  if (step.verb == Verb::kAsk) {
-    said.extras.poll = client::Poll{{step.texts.begin() + 1, step.texts.end()}};
-  }
-  if (step.verb == Verb::kDisappear) {
-    said.extras.sets_lifetime = true;
-    said.extras.lifetime = step.duration;
-  }
+  const client::Text said{.body = text, .extras = extras(step)};
   Said& noted = said_[{step.who, text}];
   const auto sent = device(step.who).does([&](auto& engine, Env& env, auto& out) -> Result<void> {
     const auto id = engine.send(recipient(step.whom), said, {}, env, out);
@@ -135,6 +122,30 @@ void ScenarioPlayer::say(const Step& step) {
   });
   if (!sent) noted.refused = sent.error().code;
   world_.pass(milliseconds(10));
+}
+
+client::Extras ScenarioPlayer::extras(const Step& step) {
+  client::Extras out;
+  const std::string with = step.texts.size() > 1 ? step.texts[1] : std::string();
+  if (step.verb == Verb::kAsk) {
+    out.poll = client::Poll{{step.texts.begin() + 1, step.texts.end()}};
+  } else if (step.verb == Verb::kDisappear) {
+    out.sets_lifetime = true;
+    out.lifetime = step.duration;
+  } else if (step.word == "once") {
+    out.view_once = true;
+  } else if (step.word == "answering") {
+    if (const auto quoted = message(step.who, with)) out.quote = {quoted->id, quoted->text};
+  } else if (step.word == "mentioning") {
+    out.mentions = {phones_.at(with)};
+  } else if (step.word == "linking") {
+    out.preview = {.url = with, .title = step.texts.at(2), .description = {}};
+  } else if (step.word == "card") {
+    out.card = {.name = with, .phone = phones_.at(with)};
+  } else if (step.word == "from") {
+    out.place = {.latitude = 488'584'000, .longitude = 22'945'000, .name = with};
+  }
+  return out;
 }
 
 client::Recipient ScenarioPlayer::recipient(const std::string& whom) {
@@ -422,15 +433,22 @@ bool ScenarioPlayer::finds(const Step& step) {
            });
   }
   const std::string& with = step.texts.at(1);
+  const client::Extras& extras = found->extras;
+  if (step.word == "mentioning") {
+    return std::ranges::find(extras.mentions, phones_.at(with)) != extras.mentions.end();
+  }
+  if (step.word == "linking") return extras.preview && extras.preview->title == with;
+  if (step.word == "card") return extras.card && extras.card->phone == phones_.at(with);
+  if (step.word == "from") return extras.place && extras.place->name == with;
   if (step.word == "reaction") {
     return std::ranges::find(found->reactions, with, &client::Reaction::emoji) !=
            found->reactions.end();
   }
   if (step.word == "answering") {
-    return found->extras.quote && found->extras.quote->snippet == with;
+    return extras.quote && extras.quote->snippet == with;
   }
-  if (!found->extras.poll) return false;
-  const auto& options = found->extras.poll->options;
+  if (!extras.poll) return false;
+  const auto& options = extras.poll->options;
   const auto which = static_cast<std::uint8_t>(std::ranges::find(options, with) - options.begin());
   const auto votes = std::ranges::count_if(found->votes, [&](const client::Vote& vote) {
     return std::ranges::find(vote.choices, which) != vote.choices.end();

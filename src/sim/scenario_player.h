@@ -29,6 +29,7 @@ class ScenarioPlayer {
   void user(const Step& step);
   // A message, a poll, or how long messages last from now on.
   void say(const Step& step);
+  client::Extras extras(const Step& step);
   void does(const Step& step);
   Result<void> deed(const Step& step, const client::Message& message);
   std::optional<std::string> group(const Step& step);

@@ -68,6 +68,27 @@ TEST(ScenarioTest, WhatIsDoneWithGroupsIsUnderstood) {
   EXPECT_EQ(step(9).whom, "alice");
 }
 
+TEST(ScenarioTest, WhatGoesWithAMessageIsUnderstood) {
+  const auto scenario = parse_scenario("x.chat",
+                                       "# A promise.\n"
+                                       "user alice\n"
+                                       "user bob\n"
+                                       "alice -> bob mentioning bob \"a\"\n"
+                                       "alice -> bob linking \"url\" \"title\" \"b\"\n"
+                                       "alice -> bob card alice \"c\"\n"
+                                       "expect bob finds \"d\" from \"here\"\n");
+  ASSERT_TRUE(scenario) << scenario.error();
+  using Texts = std::vector<std::string>;
+  EXPECT_EQ(scenario->steps[2].texts, (Texts{"a", "bob"}));
+  EXPECT_EQ(scenario->steps[3].texts, (Texts{"b", "url", "title"}));
+  EXPECT_EQ(scenario->steps[4].word, "card");
+  EXPECT_EQ(scenario->steps[5].texts, (Texts{"d", "here"}));
+  EXPECT_EQ(error_of("# P\nuser alice\nalice -> alice mentioning bob \"x\"\n"),
+            "x.chat:3: expected somebody introduced by 'user' or 'stranger', not 'bob'");
+  EXPECT_EQ(error_of("# P\nuser alice\nalice -> alice linking \"url\" \"x\"\n"),
+            "x.chat:3: expected a \"text\" or bytes N, but the line ends");
+}
+
 TEST(ScenarioTest, ErrorsNameTheLineAndWhatWasExpected) {
   EXPECT_EQ(error_of("user alice\n"), "x.chat:1: expected '# ' and the promise in one sentence");
   EXPECT_EQ(error_of("# P\nuser alice\nalice -> bob \"x\"\n"),

@@ -54,6 +54,7 @@ class Outage:
 
     def __init__(self, server, alice, bob, road):
         self.server, self.alice, self.bob, self.road = server, alice, bob, road
+        self.earlier = alice.act("send", BOB, "befor")[0]["id"]
         self.heard = bob.follow()
         processes.wait_until(lambda: self.status()["connection"] == "online", 30, "Bob is online")
 
@@ -78,11 +79,16 @@ class Outage:
         assert time.time() < now["next_try_ms"] / 1000 < time.time() + LONGEST, now
 
     def what_was_said_meanwhile_arrives(self):
-        said = self.alice.run("send", BOB, "are you back?", "--json")
-        assert said.returncode == 0 and b'"queued"' in said.stdout, said
+        started = time.monotonic()
+        assert self.alice.act("send", BOB, "are you back?")[0]["type"] == "queued"
+        assert self.alice.act("edit", self.earlier, "before")[0]["queued"]
+        took = time.monotonic() - started
+        assert took < 6, "two things were queued in %.1f s" % took
         self.server.start()
         self.alice.must("receive")
-        self.heard.until(lambda line: line["type"] == "message" and line["from"] == ALICE, 70)
+        self.heard.until(lambda line: line["type"] == "message" and line["text"] == "are you back?",
+                         70)
+        self.bob.see(ALICE, self.earlier, text="before")
         now = self.status()
         assert now["connection"] == "online" and "next_try_ms" not in now, now
 

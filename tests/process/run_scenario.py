@@ -158,10 +158,18 @@ class Stage:
         self.until(so, step, views)
 
     def say(self, step, who):
-        options = {"": (), "once": ("--view-once",)}.get(step["word"])
-        if options is None:
-            options = ("--reply", self.find(who, step["texts"][1])["id"])
-        who.say(self.chat(step["whom"]), step["texts"][0], *options)
+        word, (text, *rest) = step["word"], step["texts"]
+        options = {
+            "": lambda: (),
+            "once": lambda: ("--view-once",),
+            "answering": lambda: ("--reply", self.find(who, rest[0])["id"]),
+            "mentioning": lambda: ("--mention", self.phones[rest[0]]),
+            "linking": lambda: ("--preview-url", rest[0], "--preview-title", rest[1]),
+            # These need no text, so none is read from stdin.
+            "card": lambda: ("--contact", rest[0], self.phones[rest[0]], text),
+            "from": lambda: ("--location", "48.8584,2.2945," + rest[0], text),
+        }[word]()
+        who.say(self.chat(step["whom"]), text, *options)
 
     def ask(self, step, who):
         who.does(step["texts"][0], "poll", self.chat(step["whom"]), *step["texts"])
@@ -239,6 +247,14 @@ class Stage:
                 return rest[0] in [each["emoji"] for each in message.get("reactions", [])]
             if word == "answering":
                 return message.get("reply_to", {}).get("text") == rest[0]
+            if word == "mentioning":
+                return self.phones[rest[0]] in message.get("mentions", [])
+            if word == "linking":
+                return message.get("preview", {}).get("title") == rest[0]
+            if word == "card":
+                return message.get("contact", {}).get("phone") == self.phones[rest[0]]
+            if word == "from":
+                return message.get("location", {}).get("name") == rest[0]
             if word == "votes":
                 votes = {option["text"]: option["votes"] for option in message["poll"]["options"]}
                 return len(votes[rest[0]]) == step["number"]

@@ -97,6 +97,12 @@ std::string Command::held_reason(const std::string& phone) const {
          "--mark, or with --unmark unseen";
 }
 
+std::string Command::why_queued() const {
+  const std::string reason = client_.link_reason();
+  if (online()) return "Not accepted yet: ";
+  return "Offline" + (reason.empty() ? "" : " (" + reason + ")") + ": ";
+}
+
 bool Command::link_may_recover() {
   if (client_.link_fault() != runtime::LinkFault::kServerKey) return true;
   refuse(kExitServerKey, "server_key_changed",

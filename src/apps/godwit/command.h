@@ -122,6 +122,16 @@ class Command {
   bool require_account();
   // Why messages to this number wait, although there is a connection; empty when they need not.
   std::string held_reason(const std::string& phone) const;
+  bool online() const { return client_.link() == runtime::ClientRuntime::Link::kOnline; }
+  // Nothing answers where the server is, or the connection broke; it is being tried again.
+  bool unreachable() const {
+    return !online() && client_.link_fault() != runtime::LinkFault::kNone;
+  }
+  // How long somebody is kept waiting for what is queued and would leave by itself: a server that
+  // is restarted is back within the shorter time, a slow network answers within the longer one.
+  Duration offline_patience() const { return unreachable() ? seconds(1) : seconds(5); }
+  // Why it is queued and nothing more.
+  std::string why_queued() const;
   // False, after an error, when the connection failed for a reason that waiting cannot cure.
   bool link_may_recover();
 

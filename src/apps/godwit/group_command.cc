@@ -13,7 +13,6 @@ namespace {
 using Act = client::Engine::GroupAct;
 
 constexpr Duration kPatience = seconds(30);
-constexpr Duration kOfflinePatience = seconds(5);
 constexpr std::size_t kIdDigits = 4;  // at least, of an id
 
 Json group_json(const client::GroupView& group) {
@@ -120,15 +119,15 @@ void GroupCommand::start() {
     if (!says_what()) return;
   }
   client_.go_online();
-  wait(kOfflinePatience, kPatience);
+  wait(offline_patience(), kPatience);
   act();
 }
 
 void GroupCommand::wait(Duration patience, Duration then) {
   timeout_.set(patience, [this, then] {
-    const bool online = client_.link() == runtime::ClientRuntime::Link::kOnline;
-    if (online && then.ms != 0) return wait(then, {});
-    refuse(online ? kExitTimeout : kExitUnreachable, online ? "timeout" : "unreachable",
+    const bool reached = online();
+    if (reached && then.ms != 0) return wait(then, {});
+    refuse(reached ? kExitTimeout : kExitUnreachable, reached ? "timeout" : "unreachable",
            "the server did not answer yet; what you asked for is kept, and made later");
   });
 }
@@ -273,7 +272,9 @@ void GroupCommand::on_event(const client::Event& event) {
   if (--pending_ == 0) finish();
 }
 
-void GroupCommand::on_link_failed() { (void)link_may_recover(); }
+void GroupCommand::on_link_failed() {
+  if (link_may_recover() && !std::exchange(failed_, true)) wait(offline_patience(), kPatience);
+}
 
 void GroupCommand::finish() {
   if (!failure_.empty()) {

@@ -37,6 +37,7 @@ class GroupCommand final : public Command {
   GroupId group_;
   std::size_t pending_ = 0;  // changes asked for, and not made yet
   std::string failure_;
+  bool failed_ = false;  // to connect
   Timer timeout_;
 };
 

@@ -14,7 +14,6 @@ namespace {
 using client::Act;
 using Kind = client::Act::Kind;
 
-constexpr Duration kPatience = seconds(5);
 constexpr Duration kLook = milliseconds(20);
 constexpr std::size_t kResults = 50;
 
@@ -108,7 +107,7 @@ void ActCommand::start() {
     message = find_message(options_.message);
     if (!message) return;
   }
-  patience_ = now() + kPatience;
+  patience_ = now() + offline_patience();
   const Result<void> done = message ? on_message(*message) : perform();
   if (!done) {
     if (!done.error().text.empty()) refuse(done.error());  // else it was said already
@@ -318,6 +317,10 @@ void ActCommand::on_event(const client::Event& event) {
   if (!change->failure.empty()) found->second["failure"] = change->failure;
 }
 
+void ActCommand::on_link_failed() {
+  if (link_may_recover()) patience_ = std::min(patience_, now() + offline_patience());
+}
+
 void ActCommand::on_committed() {
   committed_ = true;
   if (acted_) again_.set({0}, [this] { wait(); });
@@ -362,7 +365,7 @@ void ActCommand::report(bool queued) {
     else if (!said_.empty()) line(said_);
     else line(paint(Ink::kGreen, "✓", color()) + (queued ? " queued" : " done"));
   }
-  if (queued) note("Not accepted yet: it leaves with the next godwit command that connects.");
+  if (queued) note(why_queued() + "it leaves with the next godwit command that connects.");
   console_.finish(failed ? kExitRefused : kExitOk);
 }
 

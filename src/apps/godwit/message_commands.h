@@ -17,6 +17,7 @@ class ActCommand final : public Command {
   void start() override;
   void on_event(const client::Event& event) override;
   void on_committed() override;
+  void on_link_failed() override;
 
  private:
   Result<void> perform();
@@ -37,7 +38,7 @@ class ActCommand final : public Command {
   bool acted_ = false;
   bool committed_ = false;
   bool leaves_ = false;  // something goes to the server
-  Instant patience_;
+  Instant patience_;  // until then
   Timer again_;
 };
 

@@ -200,6 +200,7 @@ class Grammar {
     send->add_option("--preview-text", o_.preview_text, "The link's description");
     send->add_option("--contact", o_.contact, "A contact card")
         ->expected(2)
+        ->allow_extra_args(false)
         ->type_name("NAME +NUMBER");
     send->add_option("--location", o_.location, "A place")->type_name("LATITUDE,LONGITUDE[,NAME]");
 

@@ -9,7 +9,6 @@ namespace godwit::cli {
 namespace {
 
 constexpr Duration kDefaultTimeout = seconds(30);  // without progress, when lines are sent
-constexpr Duration kOfflinePatience = seconds(5);
 constexpr Duration kProgressTty = milliseconds(200);
 constexpr Duration kProgressLog = seconds(5);
 
@@ -179,10 +178,11 @@ void SendCommand::on_commit_failed(Error error) {
 void SendCommand::watch_connection() {
   if (options_.wait || online()) {
     offline_.clear();
-  } else if (!offline_.armed()) {
-    const Duration patience =
-        std::min(options_.timeout.value_or(kOfflinePatience), kOfflinePatience);
-    offline_.set(patience, [this] { give_up(true); });
+  } else if (!offline_.armed() || (unreachable() && !failed_link_)) {
+    failed_link_ = unreachable();
+    const Duration patience = offline_patience();
+    offline_.set(std::min(options_.timeout.value_or(patience), patience),
+                 [this] { give_up(true); });
   }
   if (!options_.timeout) timeout_.set(kDefaultTimeout, [this] { give_up(!online()); });
 }
@@ -288,8 +288,7 @@ void SendCommand::give_up(bool offline) {
   }
   if (queued > 0) {
     const std::string what = options_.lines ? grouped(queued) + " messages are queued" : "· queued";
-    note((offline ? "Offline" + reason + ": " : "Not accepted yet: ") + what +
-         "; they leave with the next godwit command that connects.");
+    note(why_queued() + what + "; they leave with the next godwit command that connects.");
   }
   console_.finish(failure_exit_);
 }

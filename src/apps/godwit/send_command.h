@@ -42,7 +42,6 @@ class SendCommand final : public Command {
   void watch_connection();
   void show_progress(bool last);
   void summary();
-  bool online() const { return client_.link() == runtime::ClientRuntime::Link::kOnline; }
 
   client::Recipient to_;
   client::Extras extras_;  // of every message
@@ -59,6 +58,7 @@ class SendCommand final : public Command {
   Instant started_;
   bool progress_shown_ = false;
   Timer timeout_;   // by --timeout, or none left to hope for
+  bool failed_link_ = false;  // when offline_ was set
   Timer offline_;   // how long to wait for a connection when nobody asked to wait
   Timer progress_;
 };
