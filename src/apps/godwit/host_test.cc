@@ -107,7 +107,8 @@ TEST_F(HostTest, RunsACommandAndEndsWithItsFrontEnd) {
   EXPECT_EQ(ran.exit_code, kExitOk);
   EXPECT_EQ(ran.out,
             "{\"type\":\"status\",\"home\":\"/home\",\"registered\":false,\"server\":\"\","
-            "\"connection\":\"offline\",\"outbox\":0}\n");
+            "\"connection\":\"offline\",\"outbox\":0,"
+            "\"retries\":{\"connection\":0,\"messages\":0}}\n");
 }
 
 TEST_F(HostTest, ErrorsGoToStderrInTheAskedForm) {
