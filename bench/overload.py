@@ -23,16 +23,17 @@ CALM = 0.3  # of the capacity: what the others ask for while one floods, and aft
 
 
 class Share:
-    """A part of one core's time for a process."""
+    """A part of one core's time for a process: no more, and no less, whatever else wants to run."""
     PERIOD = 10_000  # us: short, so that the pauses between two parts hardly count
 
     def __init__(self, share):
         self.path = "/sys/fs/cgroup/cpu/godwit-bench-%d" % os.getpid()
         quota = int(share * self.PERIOD)
-        limits = {"cpu.cfs_period_us": self.PERIOD, "cpu.cfs_quota_us": quota}
+        limits = {"cpu.cfs_period_us": self.PERIOD, "cpu.cfs_quota_us": quota,
+                  "cpu.shares": 100 * 1024}
         if not os.path.isdir("/sys/fs/cgroup/cpu"):
             self.path = "/sys/fs/cgroup/godwit-bench-%d" % os.getpid()
-            limits = {"cpu.max": "%d %d" % (quota, self.PERIOD)}
+            limits = {"cpu.max": "%d %d" % (quota, self.PERIOD), "cpu.weight": 10_000}
         try:
             os.mkdir(self.path)
             for name, value in limits.items():

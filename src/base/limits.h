@@ -140,8 +140,12 @@ inline constexpr std::size_t kHandshakesPerNetwork = 256;  // ... for eight netw
 inline constexpr std::size_t kMutationsPerCommit = 256;  // of messages that one write stores
 inline constexpr Duration kOverloaded = seconds(1);  // what a commit took: submits are refused ...
 inline constexpr std::size_t kOverloadedUses = 1024;  // ... while so many wait for the store
-inline constexpr Duration kBehind = milliseconds(300);  // until a client is heard: the same ...
-inline constexpr Duration kCaughtUp = milliseconds(100);  // ... until it is this again
+// Until a client is heard; more, and submits are refused. Acknowledgements come late by as much,
+// and what they come for must not have been stored meanwhile: a quarter of kWriteBehind.
+inline constexpr Duration kShedTarget = milliseconds(50);
+inline constexpr Duration kShedInterval = milliseconds(20);  // between two looks at it
+inline constexpr std::int64_t kShedLeast = 16;  // one served in so many is a submit, come what may
+inline constexpr Duration kLateSend = milliseconds(250);  // refusals gather for so long
 inline constexpr Duration kOverloadRetry = seconds(2);  // when a refused client comes again
 
 // ---- groups, as their members keep them

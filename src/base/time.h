@@ -11,6 +11,7 @@ struct Duration {
   constexpr auto operator<=>(const Duration&) const = default;
   constexpr Duration operator*(std::int64_t n) const { return {ms * n}; }
   constexpr Duration operator+(Duration d) const { return {ms + d.ms}; }
+  constexpr Duration operator-(Duration d) const { return {ms - d.ms}; }
 };
 
 constexpr Duration milliseconds(std::int64_t n) { return {n}; }

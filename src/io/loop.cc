@@ -21,7 +21,7 @@ constexpr std::uint8_t kWakeupSource = 255;
 constexpr std::uint8_t kProbeSource = 254;
 constexpr int kMaxEvents = 512;  // per turn: bounds the time between two turn ends
 constexpr int kCrowded = 64;     // events in a turn; below that nobody waits long
-constexpr Duration kProbeEvery = milliseconds(50);
+constexpr Duration kProbeEvery = milliseconds(20);
 
 std::uint64_t pack(std::uint8_t source, std::uint32_t index, std::uint32_t generation) {
   return std::uint64_t{source} << 56 | std::uint64_t{index} << 32 | generation;
@@ -86,6 +86,7 @@ void Loop::run() {
       if (source == kWakeupSource) continue;
       if (source == kProbeSource) {
         if (std::exchange(probing_, false)) delay_ = since_probe();
+        told_ = since_probe();
         continue;
       }
       sources_[source]->on_ready(static_cast<std::uint32_t>(key >> 32) & kMaxIndex,
@@ -102,7 +103,7 @@ void Loop::run() {
 void Loop::probe(int ready) {
   if (probing_) return;
   if (ready < kCrowded) {
-    delay_ = {};
+    delay_ = told_ = Duration{};
   } else if (since_probe() >= kProbeEvery) {
     probing_ = rewatch(probe_, kProbeSource, 0, 0, EPOLLIN | EPOLLONESHOT);
     probed_at_ = uptime_;
@@ -113,10 +114,16 @@ void Loop::probe(int ready) {
 void Loop::hold(bool held) {
   held_ = held;
   probing_ = false;
-  delay_ = {};
+  delay_ = told_ = Duration{};
 }
 
-Duration Loop::delay() const { return probing_ ? std::max(delay_, since_probe()) : delay_; }
+std::optional<Duration> Loop::take_delay() {
+  if (!delay_ && probing_ && since_probe() * 2 > std::max(told_, kProbeEvery) * 3) {
+    told_ = since_probe();
+    return told_;
+  }
+  return std::exchange(delay_, std::nullopt);
+}
 
 void Loop::stop() {
   post([this] {

@@ -18,6 +18,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "base/result.h"
@@ -55,9 +56,10 @@ class Loop {
   // the kernel. In force from the next turn on.
   void hold(bool held);
 
-  // How long a descriptor with something to say waits for its turn: 0 unless turns are crowded. As
-  // one that says something is found to wait, every kProbeEvery.
-  Duration delay() const;
+  // How long a descriptor with something to say waits for its turn, as one was found to wait since
+  // the last call; 0 when turns are not crowded. Of one that still waits it tells, too, when that
+  // is half as much again as what it told before.
+  std::optional<Duration> take_delay();
 
   // What a thread with its own table of descriptors keeps to run this loop, and to post() to it.
   std::array<int, 2> own_descriptors() const { return {epoll_, probe_}; }
@@ -103,7 +105,8 @@ class Loop {
   bool held_ = false;
   bool probing_ = false;
   Duration probed_at_;
-  Duration delay_;
+  std::optional<Duration> delay_;
+  Duration told_;  // by take_delay()
 
   std::mutex mutex_;  // guards what follows
   std::vector<Task> tasks_;

@@ -58,6 +58,7 @@ struct Connection {
   State state = State::kFree;
   bool told = false;   // the shard knows of it
   bool dirty = false;  // has something to do at the end of the turn
+  bool late = false;   // is in ServerLoop::late_
   EndReason reason = EndReason::kClient;
 
   Busy& work() {

@@ -130,6 +130,7 @@ void ServerLoop::hold(Answer answer) {
   loop_->post([this, answer = std::move(answer)] {
     held_ = true;
     loop_->hold(true);
+    mark_due();
     tcp_.end_closing();
     settle(answer);
   });

@@ -17,6 +17,7 @@ namespace {
 
 constexpr Duration kTick = seconds(1);
 constexpr std::uint32_t kIdleSweep = 15;  // ticks in which all connections are looked at once
+constexpr Duration kLongestTurn = milliseconds(500);  // longer ones were held, or not run at all
 constexpr int kOwnRounds = 16;            // of messages to oneself within a turn
 constexpr std::size_t kScratchKept = 256 * 1024;  // larger scratch buffers are given back
 
@@ -121,7 +122,8 @@ void ServerLoop::perform(server::Output& output) {
     Connection* connection = conn ? find(*conn) : nullptr;
     if (connection == nullptr || connection->state != Connection::State::kOpen) return;
     connection->work().unsent.push_back(std::move(send->frame));
-    mark(*conn, *connection);
+    if (send->late) mark_late(*conn, *connection);
+    else mark(*conn, *connection);
   } else if (auto* close = std::get_if<server::Close>(&output)) {
     const auto conn = conn_of(close->session);
     Connection* connection = conn ? find(*conn) : nullptr;
@@ -154,6 +156,25 @@ void ServerLoop::mark(io::Conn conn, Connection& connection) {
   if (!std::exchange(connection.dirty, true)) dirty_.push_back(conn);
 }
 
+// A record and a system call for each refusal would cost more than all the rest of it.
+void ServerLoop::mark_late(io::Conn conn, Connection& connection) {
+  if (std::exchange(connection.late, true)) return;
+  late_.push_back({loop_->uptime() + limits::kLateSend, conn});
+  if (late_.size() == 1) loop_->after(limits::kLateSend, [this] { mark_due(); });
+}
+
+void ServerLoop::mark_due() {
+  while (!late_.empty() && (held_ || late_.front().due <= loop_->uptime())) {
+    const io::Conn conn = late_.front().conn;
+    late_.pop_front();
+    Connection* connection = find(conn);
+    if (connection == nullptr || !std::exchange(connection->late, false)) continue;
+    mark(conn, *connection);
+  }
+  if (late_.empty()) return;
+  loop_->after(late_.front().due - loop_->uptime(), [this] { mark_due(); });
+}
+
 void ServerLoop::on_closed(io::Conn conn, io::CloseReason reason) {
   Connection& connection = connections_[conn.index];
   if (connection.state == Connection::State::kHandshake) {
@@ -171,9 +192,7 @@ void ServerLoop::on_closed(io::Conn conn, io::CloseReason reason) {
 }
 
 void ServerLoop::on_turn_end() {
-  const Duration delay = loop_->delay();
-  if (delay > limits::kBehind) shard_.set_behind(true);
-  else if (delay < limits::kCaughtUp) shard_.set_behind(false);
+  observe_delay();
   take_handshakes();
   take_own_messages();
   if (!hungry_.empty()) loop_->post([this] { take_hungry(); });
@@ -197,6 +216,16 @@ void ServerLoop::on_turn_end() {
     empty_ = true;
     emptied_.notify_all();
   }
+}
+
+// A long turn counts as what it took.
+void ServerLoop::observe_delay() {
+  Duration& at = delay_observed_;
+  at = std::max(at, loop_->uptime() - kLongestTurn);
+  const std::int64_t intervals = (loop_->uptime() - at).ms / limits::kShedInterval.ms;
+  if (intervals == 0) return;
+  at = at + limits::kShedInterval * intervals;
+  shard_.observe_delay(intervals, loop_->take_delay());
 }
 
 // Before anything leaves: an answer must not be counted before its question.

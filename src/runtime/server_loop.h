@@ -152,7 +152,10 @@ class ServerLoop final : private io::Tcp::Owner {
   void perform(server::Output& output);
   void take_own_table();
   void mark(io::Conn conn, Connection& connection);
+  void mark_late(io::Conn conn, Connection& connection);
+  void mark_due();  // of late_; all, when held
   void take_own_messages();
+  void observe_delay();
   void tick();
   void end_overdue();
   void publish_counters();
@@ -185,7 +188,13 @@ class ServerLoop final : private io::Tcp::Owner {
   server::HandshakeQueue handshake_queue_;  // tickets: SessionIds
   std::uint32_t frames_left_ = 0;  // of the connection that is being read, in this turn
   std::vector<io::Conn> hungry_;
+  struct Late {
+    Duration due;
+    io::Conn conn;
+  };
+  std::deque<Late> late_;  // frames of theirs may wait; soonest first
   std::uint32_t idle_cursor_ = 0;
+  Duration delay_observed_;  // uptime when the shard was told
   bool draining_ = false;
 
   // Collected during a turn.

@@ -17,7 +17,7 @@ struct Counters {
   std::uint64_t fanout_retries = 0;  // batches for a member's account that were posted again
   std::uint64_t group_messages = 0;  // accepted by groups
   std::uint64_t fanout_dropped = 0;  // batches for members whose mailbox was full, or gone
-  std::uint64_t overloaded = 0;  // submissions refused because the store is behind
+  std::uint64_t overloaded = 0;  // submissions refused because the store or the loop is
   std::uint64_t commits = 0;
   std::uint64_t commit_failures = 0;
   std::uint64_t registrations = 0;

@@ -30,13 +30,20 @@ void Shard::on_open(SessionId session, const PeerKey& peer, Env&, Outputs&) {
 void Shard::on_frame(SessionId session, proto::Frame frame, Env& env, Outputs& out) {
   Session* found = state_->sessions.find(session);
   if (found == nullptr) return;
+  if (state_->sheds(frame)) {
+    out.push_back(Send{session, State::busy_frame(frame.id), true});
+    return;
+  }
   Effects effects;
   found->on_frame(std::move(frame), state_->config.pepper, env.now, effects);
   state_->perform(session, std::move(effects), out);
   state_->settle(kVisitsPerEvent, env, out);
 }
 
-void Shard::set_behind(bool behind) { state_->behind = behind; }
+void Shard::observe_delay(std::int64_t intervals, std::optional<Duration> delay) {
+  for (; intervals > 0; --intervals) state_->shedding.elapse();
+  if (delay) state_->shedding.observe(*delay);
+}
 
 void Shard::on_closed(SessionId session, Env& env, Outputs& out) {
   Session* found = state_->sessions.find(session);
@@ -51,7 +58,8 @@ void Shard::on_closed(SessionId session, Env& env, Outputs& out) {
 void Shard::on_bus(ByteView message, Env& env, Outputs& out) {
   auto decoded = decode<Message>(message);
   if (!decoded) return;
-  state_->post(std::move(*decoded), out);
+  if (state_->sheds(*decoded)) state_->refuse_busy(*decoded, out);
+  else state_->post(std::move(*decoded), out);
   state_->settle(kVisitsPerEvent, env, out);
 }
 

@@ -42,6 +42,7 @@ struct Read {
 struct Send {
   SessionId session;
   SharedBytes frame;  // as proto::put_frame writes it, length prefix included
+  bool late = false;  // may wait limits::kLateSend for others of the connection, which it precedes
 };
 // Flush what was sent, then close the connection. on_closed is still reported.
 struct Close {
@@ -94,9 +95,10 @@ class Shard {
   // Call about once a second: forgets entities that nobody has needed for a while.
   void on_tick(Env& env, Outputs& out);
 
-  // While clients wait long to be heard, whoever asks for more work is refused at once, and told
-  // when to come again.
-  void set_behind(bool behind);
+  // `intervals` of limits::kShedInterval went by; how long clients wait to be heard, when it was
+  // measured anew. While it is long, some of those who ask for more work are refused at once, and
+  // told when to come again.
+  void observe_delay(std::int64_t intervals, std::optional<Duration> delay);
 
   // Tells every session that the server stops (they reconnect later) and closes it.
   void drain(Env& env, Outputs& out);

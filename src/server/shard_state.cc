@@ -22,6 +22,10 @@ constexpr Error kCannotStore{Code::kUnavailable,
                              "the server cannot store now (is its disk full?): it is retried"};
 constexpr Error kBusy{Code::kUnavailable, "the server is overloaded: it is retried"};
 
+bool makes_more(const Message& message) {
+  return message.verb == Verb::kSubmit || message.verb == Verb::kGroupSubmit;
+}
+
 }  // namespace
 
 ByteArray<16> Shard::State::hash_key(const ShardConfig& config) {
@@ -76,10 +80,7 @@ void Shard::State::to_own_session(Message message, Outputs& out) {
 }
 
 void Shard::State::to_entity(Message message, Env& env, Outputs& out) {
-  if (refuses(message)) {
-    ++counters.overloaded;
-    return refuse_message(message, kBusy, out, limits::kOverloadRetry);
-  }
+  if (store_is_behind(message)) return refuse_busy(message, out);
   const Address address{kind_of(message.verb), message.to};
   Host* found = hosts.find(address);
   if (found == nullptr) {
@@ -115,10 +116,32 @@ void Shard::State::refuse_message(const Message& message, Error error, Outputs& 
   if (message.request != 0) post(refuse(message, error, retry).message, out);
 }
 
-bool Shard::State::refuses(const Message& message) const {
-  const bool more = message.verb == Verb::kSubmit || message.verb == Verb::kGroupSubmit;
-  if (more && behind) return true;
-  return more && uses.size() >= limits::kOverloadedUses && commit_took > limits::kOverloaded;
+bool Shard::State::sheds(const proto::Frame& frame) {
+  const bool more = frame.kind == proto::Kind::kSubmit || frame.kind == proto::Kind::kSubmitGroup;
+  if (!more) shedding.served();
+  if (!more || frame.id == 0 || !shedding.refuses()) return false;
+  ++counters.overloaded;
+  return true;
+}
+
+bool Shard::State::sheds(const Message& message) {
+  return makes_more(message) && shedding.refuses();
+}
+
+bool Shard::State::store_is_behind(const Message& message) const {
+  return makes_more(message) && uses.size() >= limits::kOverloadedUses &&
+         commit_took > limits::kOverloaded;
+}
+
+void Shard::State::refuse_busy(const Message& message, Outputs& out) {
+  ++counters.overloaded;
+  refuse_message(message, kBusy, out, limits::kOverloadRetry);
+}
+
+SharedBytes Shard::State::busy_frame(std::uint64_t request) {
+  Bytes octets;
+  proto::put_frame(octets, proto::error_frame(request, kBusy, limits::kOverloadRetry));
+  return share(std::move(octets));
 }
 
 Shard::State::Address::Kind Shard::State::kind_of(Verb verb) {

@@ -15,6 +15,7 @@
 #include "server/fifo.h"
 #include "server/session.h"
 #include "server/shard.h"
+#include "server/shedding.h"
 
 namespace godwit::server {
 
@@ -74,7 +75,7 @@ struct Shard::State {
   std::optional<Instant> timer;  // the soonest Timer under way
   Dormant dormant;
   Duration commit_took;  // the last one that ended
-  bool behind = false;  // clients wait too long to be heard
+  Shedding shedding;
   // Of another process: attached devices whose account is to be loaded at once.
   std::map<EntityKey, std::vector<AttachmentRecord>> awake;
   // Hosts by Host::visit, soonest first; others are left over.
@@ -96,9 +97,15 @@ struct Shard::State {
   // A message to an account that is not loaded, and need not be.
   bool sleeps_on(const Message& message, Outputs& out);
   void refuse_message(const Message& message, Error error, Outputs& out, Duration retry = {});
-  // The store or the loop is behind. What makes more work for it is refused before it costs any;
-  // what makes less of it (acknowledgements) goes on, so that the server recovers.
-  bool refuses(const Message& message) const;
+  // The loop is behind. What makes more work for it is refused before it costs any; what makes
+  // less of it (acknowledgements) goes on, so that the server recovers. What comes from another
+  // shard passed its check: here it meets that of those it is for.
+  bool sheds(const proto::Frame& frame);
+  bool sheds(const Message& message);
+  // The same when the store is behind.
+  bool store_is_behind(const Message& message) const;
+  void refuse_busy(const Message& message, Outputs& out);
+  static SharedBytes busy_frame(std::uint64_t request);
   static Address::Kind kind_of(Verb verb);
   // ---- loading
   // Groups that had something to deliver when the process before ended.

@@ -374,6 +374,22 @@ TEST_P(ShardTest, WhileClientsWaitSubmitsAreRefusedAndTheRestGoesOn) {
   EXPECT_EQ(node_.deliveries(bob.session).size(), 1u);
 }
 
+// Who is connected elsewhere must not take the time of those who are connected here.
+TEST_P(ShardTest, AShardThatIsBehindRefusesWhatComesFromAnother) {
+  Person alice = join(1);
+  for (std::uint8_t n = 2; n < 9; ++n) {
+    Person bob = join(n);
+    const std::size_t owner = node_.shard_of(bob.user);
+    if (owner == node_.shard_of(alice.session)) continue;
+    node_.set_behind(owner, true);
+    const auto refused = node_.refused(alice.session, Kind::kSubmit, letter(bob, 1));
+    EXPECT_EQ(refused.code, Code::kUnavailable);
+    EXPECT_EQ(refused.retry_after, limits::kOverloadRetry);
+    node_.set_behind(owner, false);
+    node_.ask<proto::Attached>(alice.session, Kind::kSubmit, letter(bob, 1));
+  }
+}
+
 TEST_P(ShardTest, NothingWithoutAttaching) {
   Person alice = join(1);
   const SessionId stranger = node_.open({77});

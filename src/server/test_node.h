@@ -104,9 +104,18 @@ class Node {
     }
     return out;
   }
-  void set_behind(bool behind) {
-    for (const auto& shard : shards_) shard->set_behind(behind);
+  // Clients wait to be heard by a shard, or do so no more and did not for a while; by all shards.
+  void set_behind(std::size_t shard, bool behind) {
+    const int intervals = behind ? 7 : 1000;
+    for (int i = 0; i < intervals; ++i) {
+      shards_[shard]->observe_delay(1, behind ? seconds(1) : Duration{});
+    }
   }
+  void set_behind(bool behind) {
+    for (std::size_t i = 0; i < shards_.size(); ++i) set_behind(i, behind);
+  }
+  std::size_t shard_of(SessionId session) const { return session.value % shards_.size(); }
+  std::size_t shard_of(UserId user) const { return placement_.owner(slot_of(user.octets)).value; }
   void pass(Duration time) {
     now = now + time;
     for (std::size_t i = 0; i < shards_.size(); ++i) {
@@ -144,7 +153,7 @@ class Node {
   }
 
   ports::MemoryStore store;
-  std::string code;        // the last that was sent
+  std::string code;  // the last that was sent
   bool fail_writes = false;
   Duration write_takes;
   Duration write_behind;  // from the next restart() on
@@ -175,7 +184,7 @@ class Node {
   }
   template <typename Verb>
   void at(SessionId session, Verb verb) {
-    call(session.value % shards_.size(), verb);
+    call(shard_of(session), verb);
   }
   void perform(std::size_t shard, Write& write) {
     now = now + write_takes;
