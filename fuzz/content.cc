@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "client/engine.h"
+#include "client/group_link.h"
 #include "client/group_log.h"
 #include "client/rows.h"
 #include "fuzz.h"
@@ -54,6 +55,15 @@ void group_row(ByteView octets) {
   CHECK(std::ranges::equal(kept, written, {}, &ports::Mutation::row));
 }
 
+// A link that somebody pasted, or scanned.
+void link(ByteView octets) {
+  const auto read = client::read_link(text_of(octets));
+  if (!read) return;
+  const std::string written = client::write_link(*read);
+  const auto again = client::read_link(written);
+  CHECK(again && client::write_link(*again) == written);
+}
+
 // The place in this list is part of the corpus: append only.
 constexpr void (*kReaders[])(ByteView) = {&content,
                                           &row<client::ProfileRow>,
@@ -70,7 +80,8 @@ constexpr void (*kReaders[])(ByteView) = {&content,
                                           &row<client::BroadcastList>,
                                           &row<client::Audience>,
                                           &row<client::GroupInfo>,
-                                          &group_row};
+                                          &group_row,
+                                          &link};
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <string>
 
+#include "client/group_link.h"
 #include "client/group_log.h"
 #include "client/rows.h"
 #include "e2e/attachment.h"
@@ -417,9 +418,12 @@ void contents() {
   Bytes receipt = {0};
   append(receipt, client::seal_content(content));
   write("content", "receipt", receipt);
+  Bytes link = {16};
+  append(link, view_of(client::write_link({.group = {{1}}, .version = 300})));
+  write("content", "link", link);
 }
 
-// Rows of groups, for the reader at the end of fuzz/content.cc's list.
+// Rows of groups, for their reader in fuzz/content.cc's list.
 void group_rows() {
   const auto add = [](std::string_view name, char tag, std::uint8_t end, const auto& row) {
     Bytes octets = {15, static_cast<std::uint8_t>(tag), end};

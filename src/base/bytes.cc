@@ -58,6 +58,40 @@ std::optional<Bytes> from_hex(std::string_view hex) {
   return out;
 }
 
+std::string to_base32(ByteView view) {
+  static constexpr char kDigits[] = "abcdefghijklmnopqrstuvwxyz234567";
+  std::string out;
+  out.reserve((view.size() * 8 + 4) / 5);
+  std::uint32_t bits = 0;
+  int held = 0;
+  for (const std::uint8_t byte : view) {
+    bits = bits << 8 | byte;
+    for (held += 8; held >= 5; held -= 5) out.push_back(kDigits[bits >> (held - 5) & 31]);
+  }
+  if (held > 0) out.push_back(kDigits[bits << (5 - held) & 31]);
+  return out;
+}
+
+std::optional<Bytes> from_base32(std::string_view text) {
+  Bytes out;
+  out.reserve(text.size() * 5 / 8);
+  std::uint32_t bits = 0;
+  int held = 0;
+  for (const char c : text) {
+    const char low = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    const bool letter = low >= 'a' && low <= 'z';
+    if (!letter && !(low >= '2' && low <= '7')) return std::nullopt;
+    bits = bits << 5 | static_cast<std::uint32_t>(letter ? low - 'a' : low - '2' + 26);
+    held += 5;
+    if (held < 8) continue;
+    held -= 8;
+    out.push_back(static_cast<std::uint8_t>(bits >> held));
+  }
+  // What is left over are zeros, and fewer of them than a digit has.
+  if (held >= 5 || (bits & ((1U << held) - 1)) != 0) return std::nullopt;
+  return out;
+}
+
 bool is_utf8(ByteView text) {
   for (std::size_t i = 0; i < text.size();) {
     const std::uint8_t lead = text[i++];

@@ -51,6 +51,10 @@ std::optional<ByteArray<N>> to_array(ByteView view) {
 // Lower-case hexadecimal; from_hex accepts both cases, nullopt for anything else.
 std::string to_hex(ByteView view);
 std::optional<Bytes> from_hex(std::string_view hex);
+// Lower-case base32 without padding (RFC 4648, section 6), which a QR code holds tightly when it is
+// written in capitals; from_base32 accepts both cases, and for each octet string one spelling only.
+std::string to_base32(ByteView view);
+std::optional<Bytes> from_base32(std::string_view text);
 
 // True when `text` is well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates).
 bool is_utf8(ByteView text);

@@ -126,5 +126,24 @@ TEST(Bytes, Hex) {
   EXPECT_FALSE(from_hex("0g"));
 }
 
+TEST(Bytes, Base32) {
+  // RFC 4648, section 10, without padding.
+  const std::pair<const char*, const char*> vectors[] = {{"", ""},
+                                                         {"f", "my"},
+                                                         {"fo", "mzxq"},
+                                                         {"foo", "mzxw6"},
+                                                         {"foob", "mzxw6yq"},
+                                                         {"fooba", "mzxw6ytb"},
+                                                         {"foobar", "mzxw6ytboi"}};
+  for (const auto& [plain, text] : vectors) {
+    EXPECT_EQ(to_base32(view_of(plain)), text);
+    EXPECT_EQ(from_base32(text), to_bytes(plain));
+  }
+  EXPECT_EQ(from_base32("MZXW6YTBOI"), to_bytes("foobar"));
+  for (const char* wrong : {"m", "mz1q", "my======", "mz", "mzx", "mzxw6y"}) {
+    EXPECT_FALSE(from_base32(wrong)) << wrong;
+  }
+}
+
 }  // namespace
 }  // namespace godwit

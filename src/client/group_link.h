@@ -18,7 +18,8 @@ struct GroupLinkText {
   proto::GroupDigest digest{};
 };
 
-// godwit:join/ and hexadecimal digits.
+// godwit:join/ and base32 digits: at most 195 of them in all for the first 16,383 versions, so that
+// a QR code of it fits a terminal of 24 lines. Case does not matter.
 std::string write_link(const GroupLinkText& link);
 // kInvalid: it is no such link. White space around it does not matter.
 Result<GroupLinkText> read_link(std::string_view text);

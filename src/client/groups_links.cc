@@ -14,7 +14,9 @@ using ports::Space;
 
 constexpr std::string_view kScheme = "godwit:join/";
 constexpr std::string_view kIntroduction = "godwit group introduction";
-constexpr std::size_t kLinkOctets = 16 + 32 + 32 + 8 + 32;
+constexpr std::size_t kLinkOctets = 16 + 32 + 32 + 32;  // and the version: 1 to 8
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 bool is_picture(ByteView octets) {
   const auto begins = [&](std::string_view magic) {
@@ -30,27 +32,31 @@ std::string write_link(const GroupLinkText& link) {
   Bytes octets = to_bytes(link.group.octets);
   append(octets, link.secret);
   append(octets, link.info_key);
-  put_be64(octets, link.version);
   append(octets, link.digest);
-  return std::string(kScheme) + to_hex(octets);
+  Bytes version;
+  put_be64(version, link.version);
+  version.erase(version.begin(), std::ranges::find_if(version, [](auto c) { return c != 0; }));
+  append(octets, version);
+  return std::string(kScheme) + to_base32(octets);
 }
 
 Result<GroupLinkText> read_link(std::string_view text) {
   constexpr std::string_view kSpace = " \t\r\n";
   text.remove_prefix(std::min(text.find_first_not_of(kSpace), text.size()));
   text = text.substr(0, text.find_last_not_of(kSpace) + 1);
-  const bool ours = text.starts_with(kScheme);
-  const auto octets = ours ? from_hex(text.substr(kScheme.size())) : std::nullopt;
-  if (!octets || octets->size() != kLinkOctets) {
+  const bool ours = std::ranges::equal(text.substr(0, kScheme.size()), kScheme, {}, lower);
+  const auto octets = ours ? from_base32(text.substr(kScheme.size())) : std::nullopt;
+  if (!octets || octets->size() <= kLinkOctets || octets->size() > kLinkOctets + 8) {
     return fail(Code::kInvalid, "this is not a whole link to a group: it begins with godwit:join/");
   }
   const ByteView view = *octets;
   GroupLinkText link{.group = GroupId{*to_array<16>(view.first(16))},
                      .secret = *to_array<32>(view.subspan(16, 32)),
                      .info_key = *to_array<32>(view.subspan(48, 32)),
-                     .version = get_be64(view.subspan(80, 8)),
-                     .digest = *to_array<32>(view.subspan(88, 32))};
-  if (link.group.is_nil() || link.version == 0) {
+                     .digest = *to_array<32>(view.subspan(80, 32))};
+  for (const std::uint8_t octet : view.subspan(kLinkOctets))
+    link.version = link.version << 8 | octet;
+  if (link.group.is_nil() || view[kLinkOctets] == 0) {
     return fail(Code::kInvalid, "this link names no group");
   }
   return link;

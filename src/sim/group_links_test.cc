@@ -127,7 +127,8 @@ TEST_F(GroupLinks, ALinkEndsWhenItIsUsedUpOldOrTakenBack) {
   ASSERT_TRUE(join(carol, last));
   EXPECT_EQ(failure(carol), "the link was taken back: ask for another");
   EXPECT_TRUE(carol.engine->groups().empty());
-  for (const auto* text : {"", "godwit:join/00", "hello"}) {
+  for (const std::string& text : {std::string(), std::string("godwit:join/00"),
+                                  std::string("hello"), last + "a", last.substr(0, 190)}) {
     EXPECT_EQ(join(carol, text).error().code, Code::kInvalid);
   }
 }

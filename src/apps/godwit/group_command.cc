@@ -323,8 +323,12 @@ void GroupCommand::print_link(const client::GroupView& group) {
   }
   line(terms);
   if (options_.action != "link" || link.text.empty()) return;
-  if (console_.terminal().out_tty) line("\n" + qr_text(view_of(link.text)));
   line(link.text);
+  if (!console_.terminal().out_tty) return;
+  // Last, so that it is in sight on a terminal of 24 lines; case does not matter in a link.
+  std::string capitals = link.text;
+  for (char& c : capitals) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  line(qr_text(view_of(capitals)));
 }
 
 }  // namespace godwit::cli

@@ -63,7 +63,7 @@ constexpr std::pair<std::string_view, const char*> kExamples[] = {
      "  godwit group link \"Bird Watchers\"\n"
      "  godwit group link \"Bird Watchers\" --new --expires 7d --uses 20 --approval\n"
      "  godwit group link \"Bird Watchers\" --revoke"},
-    {"group join", "  godwit group join godwit:join/5fe2…"},
+    {"group join", "  godwit group join godwit:join/mzxw…"},
     {"group approve", "  godwit group approve \"Bird Watchers\" +33655555555"},
     {"group decline", "  godwit group decline \"Bird Watchers\" +33655555555"},
     {"group leave", "  godwit group leave \"Bird Watchers\""},

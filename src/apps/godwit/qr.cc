@@ -2,6 +2,7 @@
 
 #include <qrencode.h>
 
+#include <algorithm>
 #include <memory>
 
 namespace godwit::cli {
@@ -9,12 +10,22 @@ namespace {
 
 constexpr int kQuiet = 2;  // light modules around it; readers want some
 
+QRcode* encoded(ByteView payload) {
+  constexpr std::string_view kOthers = " $%*+-./:";
+  const bool tight = std::ranges::all_of(payload, [&](std::uint8_t c) {
+    return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           kOthers.contains(static_cast<char>(c));
+  });
+  if (!tight) {
+    return QRcode_encodeData(static_cast<int>(payload.size()), payload.data(), 0, QR_ECLEVEL_L);
+  }
+  return QRcode_encodeString(to_string(payload).c_str(), 0, QR_ECLEVEL_L, QR_MODE_8, 1);
+}
+
 }  // namespace
 
 std::string qr_text(ByteView payload) {
-  const std::unique_ptr<QRcode, decltype(&QRcode_free)> code(
-      QRcode_encodeData(static_cast<int>(payload.size()), payload.data(), 0, QR_ECLEVEL_L),
-      QRcode_free);
+  const std::unique_ptr<QRcode, decltype(&QRcode_free)> code(encoded(payload), QRcode_free);
   if (!code) return {};
   const int width = code->width;
   const auto dark = [&](int x, int y) {
@@ -29,6 +40,7 @@ std::string qr_text(ByteView payload) {
     }
     text += "\x1b[0m\n";
   }
+  text.pop_back();
   return text;
 }
 

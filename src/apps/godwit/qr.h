@@ -7,7 +7,8 @@
 
 namespace godwit::cli {
 
-// Empty when the payload does not fit a code.
+// Lines without the last one's end; empty when the payload does not fit a code. Capitals, digits
+// and a few signs take two thirds of the room.
 std::string qr_text(ByteView payload);
 
 }  // namespace godwit::cli

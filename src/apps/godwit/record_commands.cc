@@ -295,7 +295,7 @@ void VerifyCommand::print() {
       if (at >= number->digits.size()) break;
       line("    " + paint(Ink::kBold, number->digits.substr(at, 23), color()));
     }
-    if (console_.terminal().out_tty) line("\n" + qr_text(number->qr));
+    if (console_.terminal().out_tty) line("\n" + qr_text(number->qr) + "\n");
     line(number->verified
              ? paint(Ink::kGreen, "✓ verified", color())
              : "Not verified. Equal on both sides? godwit verify " + options_.phone + " --mark");
