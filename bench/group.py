@@ -84,7 +84,8 @@ def run(options, directory):
     figures, made, up = {}, {}, []
     whole = True
     try:
-        for kind, arguments in ((Godwit, (options.bin,)), (Ejabberd, ())):
+        kinds = [(Godwit, (options.bin,)), (Ejabberd, ())]
+        for kind, arguments in kinds[:1] if options.alone else kinds:
             server = kind(directory, *arguments)
             say("starting %s" % server.name)
             server.start()
@@ -127,14 +128,15 @@ def medians(figures):
 
 def table(result):
     sizes = list(result)
-    print("| members | " + " | ".join("%s: godwit, ejabberd" % size for size in sizes) + " |")
+    names = ", ".join(result[sizes[0]])
+    print("| members | " + " | ".join("%s: %s" % (size, names) for size in sizes) + " |")
     print("|" + "---|" * (len(sizes) + 1))
     for figure, title in FIGURES:
         cells = []
         for size in sizes:
-            own, theirs = result[size]["godwit"][figure], result[size]["ejabberd"][figure]
-            ratio = " (%.2f)" % (theirs / own) if own else ""
-            cells.append("%s, %s%s" % (short(own), short(theirs), ratio))
+            own, *theirs = [one[figure] for one in result[size].values()]
+            ratio = " (%.2f)" % (theirs[0] / own) if own and theirs else ""
+            cells.append(", ".join(map(short, [own, *theirs])) + ratio)
         print("| %s | %s |" % (title, " | ".join(cells)))
 
 
@@ -144,7 +146,8 @@ def short(value):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--bin", default=os.path.join(ROOT, "build/release/bin"))
+    parser.add_argument("--bin", default=os.path.join(ROOT, "build/release/bin"),
+                        type=os.path.abspath)
     parser.add_argument("--sizes", type=lambda text: [int(n) for n in text.split(",")],
                         default=[32, 256, 1024], help="members of the groups")
     parser.add_argument("--rounds", type=int, default=3)
@@ -152,6 +155,7 @@ def main():
     parser.add_argument("--deliveries", type=int, default=2000,
                         help="a second: a message to 1,024 members is 1,024")
     parser.add_argument("--size", type=int, default=200, help="octets of a text")
+    parser.add_argument("--alone", action="store_true", help="godwit only")
     parser.add_argument("--json", action="store_true", help="the medians, on standard output")
     options = parser.parse_args()
     enter_namespace(2 * max(options.sizes))
@@ -172,8 +176,10 @@ def main():
         print(json.dumps({"messages": result, "making_a_godwit_group": making}))
     else:
         table(result)
-        print("\nIn brackets: ejabberd's figure by godwit's. godwit encrypts end to end, ejabberd "
-              "does not at all.\nMaking the group in godwit, with a session and a key for each:")
+        if not options.alone:
+            print("\nIn brackets: ejabberd's figure by godwit's. godwit encrypts end to end, "
+                  "ejabberd does not at all.")
+        print("\nMaking the group in godwit, with a session and a key for each:")
         for size, told in making.items():
             print("  %s members: %.1f s, %.0f ms of CPU, %.0f KiB sent" % (
                 size, told["seconds"], told["sender_cpu_ms"], told["upload_octets"] / 1024))
