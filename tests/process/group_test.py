@@ -99,6 +99,12 @@ class Groups:
         self.act(self.alice, "leave", other["id"])
         assert self.act(self.alice, "info", NAME)["id"] == self.group, "she is in one of them"
 
+    def who_was_just_added_writes_by_name(self):
+        self.carol.kill()  # her home has not heard of it
+        self.act(self.alice, "create", "Just Now", CAROL)
+        assert self.carol.act("send", "just now", "here I am")[0]["type"] == "sent"
+        self.heard[self.carol] = self.carol.follow()
+
     def asked_wrongly(self):
         refused(self.alice.run("group", "remove", NAME, ALICE), 2, "group leave")
         refused(self.alice.run("group", "add", NAME, "+33600000000"), 4, "no account")
@@ -222,7 +228,8 @@ def main():
             return processes.run_checks([
                 groups.made_and_written_to, groups.named_loosely, groups.asked_wrongly,
                 groups.roles, groups.said_of_itself, groups.who_is_gone_reads_nothing_newer,
-                groups.links_end, groups.an_admin_lets_in, groups.a_broadcast])
+                groups.links_end, groups.an_admin_lets_in, groups.a_broadcast,
+                groups.who_was_just_added_writes_by_name])
         finally:
             groups.close()
 

@@ -45,8 +45,13 @@ void ChatCommand::start() {
     refuse(kExitUsage, "invalid", "chat needs a terminal: use --json to drive it by a program");
     return;
   }
+  when_known(options_.phone, [this] { open(); });
+}
+
+void ChatCommand::open() {
   const auto with = recipient(options_.phone);
   if (!with) return;
+  open_ = true;
   with_ = *with;
   chat_ = chat_of(with_);
   for (auto& group : client_.engine().groups()) {
@@ -167,6 +172,7 @@ bool ChatCommand::is_here(const std::string& phone, client::ChatId chat) const {
 }
 
 void ChatCommand::on_event(const client::Event& event) {
+  if (!open_) return;
   if (const auto* received = std::get_if<client::MessageReceived>(&event)) {
     const client::Message& message = received->message;
     if (!is_here(message.phone, message.chat)) return tell_unread();
@@ -204,6 +210,7 @@ void ChatCommand::on_event(const client::Event& event) {
 }
 
 void ChatCommand::on_committed() {
+  if (!open_) return;
   if (chat_.is_nil()) chat_ = chat_of(with_);
   for (const Composed& each : std::exchange(composed_, {})) {
     const auto stored = client::find_messages(client_.store(), id_text(each.id));

@@ -29,6 +29,7 @@ class ChatCommand final : public Command {
   void on_interrupt() override { console_.finish(kExitOk); }
 
  private:
+  void open();
   // What was said and is not stored yet.
   struct Composed {
     MessageId id;
@@ -70,6 +71,7 @@ class ChatCommand final : public Command {
   std::vector<Composed> composed_;  // in this turn: told when they are stored
   std::set<MessageId> mine_;  // sent here, perhaps before the chat's user was known
   std::set<MessageId> starred_;  // so, and taken off
+  bool open_ = false;  // it is known whom it is with
   bool settled_ = false;  // the chat was changed, so
   std::set<std::string> numbers_;  // of the group, as told
   GroupTeller group_;

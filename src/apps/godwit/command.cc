@@ -10,6 +10,12 @@
 #include "client/history.h"
 
 namespace godwit::cli {
+namespace {
+
+constexpr Duration kNews = seconds(3);  // for what the server has to tell to come
+constexpr Duration kLook = milliseconds(50);
+
+}  // namespace
 
 void Command::complain(std::string_view code, const std::string& text) {
   if (options_.json) {
@@ -50,6 +56,19 @@ std::optional<client::GroupView> Command::named_group(const std::string& name) {
   refuse(several ? kExitUsage : kExitNotFound, several ? "ambiguous" : "not_found",
          "\"" + printable(name) + "\": " + std::string(found.error().text));
   return std::nullopt;
+}
+
+void Command::when_known(const std::string& text, std::function<void()> then) {
+  // With a connection it is known what there is.
+  look_for(text, online() ? now() : now() + kNews, std::move(then));
+}
+
+void Command::look_for(const std::string& text, Instant until, std::function<void()> then) {
+  const auto group = find_group(client_.engine(), text);
+  const bool known = text.starts_with('+') || group || group.error().code == Code::kConflict;
+  if (known || unreachable() || now() >= until) return then();
+  client_.go_online();
+  look_.set(kLook, [this, text, until, then = std::move(then)] { look_for(text, until, then); });
 }
 
 std::optional<client::Recipient> Command::recipient(const std::string& text) {

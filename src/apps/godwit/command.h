@@ -112,6 +112,9 @@ class Command {
   std::optional<client::GroupView> named_group(const std::string& name);
   // Whom a number, or a group's name or id, means; nullopt after an error.
   std::optional<client::Recipient> recipient(const std::string& text);
+  // Calls `then` when it is known whom this means, or will hardly be: who has just been added to a
+  // group learns its name from the server.
+  void when_known(const std::string& text, std::function<void()> then);
   // Their chat; nil: there is none yet.
   client::ChatId chat_of(const client::Recipient& recipient) const;
   // As people know it: a group's name, or a number.
@@ -142,6 +145,8 @@ class Command {
 
  private:
   static std::string said(Error error);
+  void look_for(const std::string& text, Instant until, std::function<void()> then);
+  Timer look_{client_.loop()};
 };
 
 std::unique_ptr<Command> make_command(Context context, Options options);

@@ -42,6 +42,10 @@ void SendCommand::start() {
     return;
   }
   extras_ = std::move(*extras);
+  when_known(options_.phone, [this] { begin(); });
+}
+
+void SendCommand::begin() {
   const auto to = recipient(options_.phone);
   if (!to) return;
   to_ = *to;

@@ -29,6 +29,7 @@ class SendCommand final : public Command {
     client::Status status = client::Status::kQueued;
     bool stored = false;
   };
+  void begin();
   enum class Composed : std::uint8_t { kYes, kLater, kRefused };
 
   Composed compose(std::string_view text);
