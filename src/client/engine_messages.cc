@@ -73,7 +73,7 @@ Result<MessageId> Engine::State::send(const Recipient& to, Text text, Turn& turn
     const auto queued = outbox.add_text(phone, contact, std::move(text), turn);
     if (!queued) return queued;
     if (contact) courier.wake(contact->contact.user);
-    else lookups.want(phone);
+    else lookups.want_fresh(phone);
     return queued;
   }();
   if (id && extras.sets_lifetime) chats.set_lifetime(chat, extras.lifetime, turn.env.now, turn);

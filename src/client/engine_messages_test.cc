@@ -185,6 +185,21 @@ TEST_F(Messages, WhatDisappearsIsNowhereAfterItsTime) {
   bob.expect_live_equals_stored();
 }
 
+TEST_F(Messages, WhatDisappearsDoesSoTooWhenItCouldNotBeSent) {
+  alice.send(kBob, "stays");
+  world.settle();
+  world.refuse = [](const proto::Frame& frame) -> std::optional<proto::ErrorBody> {
+    if (frame.kind != proto::Kind::kSubmit) return std::nullopt;
+    return proto::ErrorBody{Code::kInvalid, "no", {}};
+  };
+  ASSERT_TRUE(send(alice, kBob, {.body = "a fading newt", .extras = {.lifetime = hours(24)}}));
+  EXPECT_EQ(last(alice, kBob).status, Status::kFailed);
+  world.pass(hours(23));
+  EXPECT_TRUE(holds(alice, "newt"));
+  world.pass(hours(2));
+  EXPECT_FALSE(holds(alice, "newt"));
+}
+
 TEST_F(Messages, ViewOnceIsSeenOnce) {
   ASSERT_TRUE(send(alice, kBob, {.body = "a shy platypus", .extras = {.view_once = true}}));
   EXPECT_FALSE(holds(alice, "platypus"));

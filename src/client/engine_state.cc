@@ -357,7 +357,7 @@ void Engine::State::on_lookup(const std::string& phone, UserId user, Turn& turn)
 void Engine::State::on_lookup_error(const std::string& phone, const proto::ErrorBody& error,
                                     Turn& turn) {
   if (error.code == Code::kNotFound || error.code == Code::kInvalid) {
-    lookups.forget(phone);
+    if (!lookups.settle(phone)) return;
     inbox.on_lookup(phone, UserId{}, turn);
     groups.on_lookup(phone, UserId{}, turn);
     groups.on_no_such_number(phone, turn);

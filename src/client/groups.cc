@@ -334,16 +334,20 @@ void Groups::on_accepted(const Request& request, Turn& turn) {
   store(id, group, turn);
 }
 
+// A text was sent, or failed for good.
+void Groups::start_lifetime(GroupId id, const Item& item, Turn& turn) {
+  const Extras& extras = item.text->extras;
+  if (extras.sets_lifetime) return;
+  parts_.journal.start_lifetime(id, item.order, item.id, extras.lifetime, turn);
+}
+
 // The server has taken the first item that waits.
 void Groups::settle_item(GroupId id, Group& group, Turn& turn) {
   const auto& [order, item] = *group.items.begin();
   const std::uint64_t version = group.row.tried_version;
   if (item.text) {
     parts_.receipts.settle_group(item, id, {}, turn);
-    const Extras& extras = item.text->extras;
-    if (!extras.sets_lifetime) {
-      parts_.journal.start_lifetime(id, order, item.id, extras.lifetime, turn);
-    }
+    start_lifetime(id, item, turn);
   } else if (parts_.journal.needs_rights(id, *item.act)) {
     const Rights had = rights(id, self(), version);
     if (parts_.journal.apply(id, {}, had, item.composed, *item.act, turn)) {
@@ -403,7 +407,10 @@ void Groups::fail_items(GroupId id, Group& group, std::size_t count, std::string
                         Turn& turn) {
   for (; count != 0 && !group.items.empty(); --count) {
     const auto& [order, item] = *group.items.begin();
-    if (item.text) parts_.receipts.settle_group(item, id, failure, turn);
+    if (item.text) {
+      parts_.receipts.settle_group(item, id, failure, turn);
+      start_lifetime(id, item, turn);
+    }
     turn.erase(Space::kChat, row_key('Q', id, order));
     group.items.erase(group.items.begin());
   }

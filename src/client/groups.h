@@ -150,6 +150,7 @@ class Groups {
   static void note_rules(const proto::GroupState& state, RulesRow& into);
   void ask_again(GroupId id, Group& group, Turn& turn);
   void drop_forbidden(GroupId id, Group& group, Turn& turn);
+  void start_lifetime(GroupId id, const Item& item, Turn& turn);
   void settle_item(GroupId id, Group& group, Turn& turn);
   bool tell_chain(GroupId id, Group& group, Turn& turn);
   void invite(Group& group, const proto::GroupMember& member, const GroupKey& key, Turn& turn);

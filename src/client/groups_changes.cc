@@ -19,8 +19,9 @@ proto::IdentityKey identity_of(const Bytes& wire) {
 Result<void> Groups::change(GroupId id, Intent intent, Turn& turn) {
   const auto found = groups_.find(id);
   if (found == groups_.end()) return fail(Code::kNotFound, "there is no such group here");
-  if (!intent.phone.empty() && !parts_.contacts.find(intent.phone))
-    parts_.lookups.want(intent.phone);
+  if (!intent.phone.empty() && !parts_.contacts.find(intent.phone)) {
+    parts_.lookups.want_fresh(intent.phone);
+  }
   if (found->second.row.waits && intent.change.kind == Kind::kLeave) {
     forget(id, {}, turn);
     return {};

@@ -101,6 +101,7 @@ void Groups::on_change(const proto::Envelope& envelope, Turn& turn) {
     const bool repeated = transition->version < group.state.version ||
                           proto::cause_of(change->body) == group.state.cause;
     if (!repeated) {
+      if (!in(group)) return;  // by what was guessed when they left
       return refuse(id, "the server replaced a change of the group by another one", turn);
     }
     if (transition->version <= group.row.in_order) return;
@@ -137,7 +138,8 @@ void Groups::on_history(GroupId id, const proto::GroupHistory& history, Turn& tu
     group.candidate = {};
     group.stale = false;
     group.not_before = turn.env.now + limits::kBackoffMax;
-    refuse(id, std::move(text), turn);
+    // Who left, and missed the answer, has guessed how the group went on.
+    if (group.state.version == 0 || in(group)) refuse(id, std::move(text), turn);
   };
   const auto check = [&] {
     if (next.version != group.row.vouched_version || member) return true;
@@ -202,6 +204,14 @@ void Groups::adopt(GroupId id, Group& group, proto::GroupState next, UserId acto
     if (still && still->identity == member.identity) continue;
     group.told.erase(member.user);
     group.own = {};  // who left knows the present chain
+  }
+  // A device that missed who came may have been restored from a backup. Then its chain would tell
+  // them what it said before.
+  const bool missed = actor.is_nil() && before.version != 0;
+  if (missed && std::ranges::any_of(group.state.members, [&](const auto& member) {
+        return before.member(member.user) == nullptr;
+      })) {
+    group.own = {};
   }
   if (!group.own.can_encrypt() && !group.row.own_key.empty()) {
     group.row.own_key.clear();

@@ -69,6 +69,24 @@ TEST(ReceivingAlone, AStrangersNumberIsConfirmedFirst) {
   EXPECT_EQ(lookups, 3);
 }
 
+// The answer may have been on its way for long, and say what was so then.
+TEST(ReceivingAlone, WhoWasNobodyBeforeAMessageWasWrittenIsLookedUpAgain) {
+  World fresh;
+  Device& a = fresh.add(kAlice);
+  Device& b = fresh.add(kBob);
+  a.enroll();
+  int lookups = 0;
+  fresh.refuse = [&](const Frame& frame) -> std::optional<proto::ErrorBody> {
+    if (frame.kind != Kind::kLookup || ++lookups != 1) return std::nullopt;
+    b.enroll();
+    a.send(kBob, "two");
+    return proto::ErrorBody{Code::kNotFound, "nobody", {}};
+  };
+  a.send(kBob, "one");
+  fresh.settle();
+  EXPECT_EQ(b.history(kAlice), (Texts{"one", "two"}));
+}
+
 TEST(ReceivingAlone, AStrangerIsShownWithoutNumberWhenTheDirectoryWillNotSay) {
   World fresh;
   Device& a = fresh.add(kAlice);

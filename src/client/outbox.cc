@@ -227,6 +227,13 @@ void Outbox::pop(UserId user, std::size_t count, Turn& turn) {
   if (found->second.empty()) queues_.erase(found);
 }
 
+// A text was sent, or failed for good.
+void Outbox::start_lifetime(const Item& item, Turn& turn) {
+  const Extras& extras = item.text->extras;
+  if (extras.sets_lifetime) return;
+  journal_.start_lifetime(item.to, item.order, item.id, extras.lifetime, turn);
+}
+
 void Outbox::accept(UserId user, std::size_t count, const Sent& how, Turn& turn) {
   const Queue& items = queue(user);
   const ContactRow* contact = contacts_.find(user);
@@ -235,9 +242,7 @@ void Outbox::accept(UserId user, std::size_t count, const Sent& how, Turn& turn)
     if (const auto& text = items[i].text; text) {
       const Item& item = items[i];
       receipts_.await(item, *contact, turn);
-      if (!text->extras.sets_lifetime) {
-        journal_.start_lifetime(user, item.order, item.id, text->extras.lifetime, turn);
-      }
+      start_lifetime(item, turn);
       if (journal_.deleted(user, item.id)) continue;
     }
     if (items[i].seen >= Status::kDelivered) continue;  // confirmed already
@@ -254,7 +259,9 @@ void Outbox::reject(UserId user, std::size_t count, const std::string& failure, 
   const ContactRow* contact = contacts_.find(user);
   CHECK(contact && count <= items.size());
   for (std::size_t i = 0; i < count; ++i) {
-    if (items[i].text) Receipts::advance(items[i], *contact, Status::kFailed, failure, turn);
+    if (!items[i].text) continue;
+    Receipts::advance(items[i], *contact, Status::kFailed, failure, turn);
+    start_lifetime(items[i], turn);
   }
   if (count != 0) pop(user, count, turn);
 }

@@ -79,6 +79,7 @@ class Outbox {
   void record(const Item& item, const ContactRow& contact, Turn& turn);
   void pop(UserId user, std::size_t count, Turn& turn);
   void drop(const Item& item, Turn& turn);
+  void start_lifetime(const Item& item, Turn& turn);
   void gather(UserId to, Instant until);
   void end_gathering(UserId to);
   bool join_gathered(UserId to, GroupId group, const Receipt& receipt, Turn& turn);

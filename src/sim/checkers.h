@@ -109,12 +109,16 @@ class SenderOrder {
  public:
   void notified(const Viewer& viewer, const TextId& id, Verdict& verdict);
   void history(const Viewer& viewer, const std::vector<TextId>& texts, Verdict& verdict) const;
+  // The person's device was restored from a backup in which texts wait that it has sent since. Who
+  // has come to a group meanwhile gets them after newer ones, and has no number to tell it by.
+  void restored(std::uint32_t person) { restored_.insert(person); }
 
  private:
   using Chat = std::tuple<Viewer, Viewer, std::uint32_t>;  // reader, writer, group
   using Last = std::map<Chat, std::uint32_t>;
-  static void follow(Last& last, const Viewer& viewer, const TextId& id, Verdict& verdict);
+  void follow(Last& last, const Viewer& viewer, const TextId& id, Verdict& verdict) const;
   Last last_;
+  std::set<std::uint32_t> restored_;
 };
 
 // sent, delivered, read; never back. A refusal is final.

@@ -120,7 +120,9 @@ void Device::restore() {
     if (const auto id = text_of(message)) kept.push_back(*id);
   }
   life_.checkers.never_lost.restored(index_, kept);
+  life_.checkers.sender_order.restored(index_);
   life_.checkers.key_used_once.restored(peer_);
+  life_.checkers.groups.restored(peer_);
 }
 
 void Device::lose_sessions() {
@@ -181,6 +183,7 @@ void Device::pump() {
                     } else {
                       unload();
                       life_.net.client_gone(index_);
+                      audit();  // the rows may be there all the same
                       load();
                       person();
                     }

@@ -25,9 +25,10 @@ void GroupWatch::stores(std::uint32_t person, const ports::Batch& batch) {
   }
 }
 
-void GroupWatch::submitted(const proto::SubmitGroup& batch) {
+void GroupWatch::submitted(const Device& device, const proto::SubmitGroup& batch) {
   for (const proto::GroupMessage& message : batch.messages) {
-    said_[batch.group].push_back({batch.version, message.id, message.ciphertext});
+    said_[batch.group].push_back(
+        {batch.version, message.id, message.ciphertext, restored_.contains(device)});
   }
 }
 
@@ -53,7 +54,7 @@ void GroupWatch::check(GroupId group, const States& states, const std::vector<Us
     const auto hoard = hoards_.find({person, group});
     if (hoard == hoards_.end()) continue;
     for (const Said& one : said->second) {
-      if (in(one.version, person)) continue;
+      if (in(one.version, person) || one.outdated) continue;
       const bool reads = std::ranges::any_of(hoard->second.chains, [&](const auto& chain) {
         return chain.clone().decrypt(one.ciphertext).has_value();
       });

@@ -18,8 +18,12 @@ class GroupWatch {
  public:
   // A person's device stores this.
   void stores(std::uint32_t person, const ports::Batch& batch);
-  // Somebody sends this to a group; the server may take it or not.
-  void submitted(const proto::SubmitGroup& batch);
+  // The device that connects with this key sends this to a group; the server may take it or not.
+  using Device = ByteArray<32>;
+  void submitted(const Device& device, const proto::SubmitGroup& batch);
+  // It was restored from a backup: what it says next may be for a state that is over, and by a
+  // chain that those were told who came since. No server takes that.
+  void restored(const Device& device) { restored_.insert(device); }
   void shown(std::uint32_t person, GroupId group, MessageId id) {
     shown_.insert({person, group, id});
   }
@@ -33,6 +37,7 @@ class GroupWatch {
     std::uint64_t version = 0;
     EnvelopeId id;
     Bytes ciphertext;
+    bool outdated = false;  // its writer may have known no better
   };
   struct Hoard {
     std::set<std::pair<Bytes, std::uint32_t>> known;  // the row, the chain
@@ -41,6 +46,7 @@ class GroupWatch {
   std::map<GroupId, std::vector<Said>> said_;
   std::map<std::pair<std::uint32_t, GroupId>, Hoard> hoards_;
   std::set<std::tuple<std::uint32_t, GroupId, MessageId>> shown_;
+  std::set<Device> restored_;
 };
 
 }  // namespace godwit::sim

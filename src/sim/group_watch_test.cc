@@ -25,7 +25,8 @@ class GroupWatchTest : public testing::Test {
   MessageId say(std::uint64_t version) {
     const MessageId id = MessageId::random(entropy);
     const EnvelopeId envelope = client::group_envelope_id(group, id);
-    watch.submitted({group, version, {{envelope, *chain.encrypt(view_of("hello"), entropy)}}});
+    watch.submitted(phone,
+                    {group, version, {{envelope, *chain.encrypt(view_of("hello"), entropy)}}});
     return id;
   }
   // Bob's device learns how to read what comes next, and stores it.
@@ -47,6 +48,7 @@ class GroupWatchTest : public testing::Test {
   }
 
   SeededEntropy entropy{1};
+  const GroupWatch::Device phone{1};
   const GroupId group = GroupId::random(entropy);
   const std::vector<UserId> users{{{1}}, {{2}}};
   e2e::SenderKey chain;

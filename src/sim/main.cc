@@ -131,6 +131,10 @@ void progress(const Tally& sum, double seconds) {
   for (std::uint64_t seed = options.first + job; seed <= options.last; seed += options.jobs) {
     const Tally one = live(seed, options.length);
     add(part, one);
+    if (one.failures != 0 && options.keep_going) {
+      std::fprintf(stderr, "\rseed %llu breaks '%s': %s\n", static_cast<unsigned long long>(seed),
+                   one.checker, one.what);
+    }
     delivered += one.statistics.deliveries;
     const bool failed = part.failures != 0 && !options.keep_going;
     const bool enough =

@@ -57,7 +57,7 @@ void Tap::to_server(ConnectionId id, const proto::Frame& frame) {
       break;
     case proto::Kind::kSubmitGroup:
       if (const auto submit = decode<proto::SubmitGroup>(frame.body)) {
-        checkers.groups.submitted(*submit);
+        checkers.groups.submitted(open.peer, *submit);
       }
       break;
     default: break;

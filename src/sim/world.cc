@@ -9,7 +9,7 @@ World::World(std::uint64_t seed, Trace::Print print, Length length)
     : life_(seed, std::move(print)),
       length_(length),
       deeds_(seed % 5 == 4),
-      grouped_(length == Length::kShort && seed % 4 == 3),
+      grouped_(seed % 4 == 3),
       named_(seed % 7 == 1) {
   life_.took_over = [this](DeviceIndex person) {
     for (const auto& each : people_) each->audit();  // what is forgiven must be known

@@ -88,7 +88,7 @@ class World {
   std::vector<std::unique_ptr<Device>> people_;
   std::uint32_t texts_left_ = 0;
   const bool deeds_;  // people do things with messages: in one life of five
-  const bool grouped_;  // people are in a group: in one short life of four
+  const bool grouped_;  // people are in a group: in one life of four
   GroupId group_;
   std::uint32_t groups_made_ = 0;
   DeviceIndex founder_ = 0;
