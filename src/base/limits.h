@@ -125,8 +125,10 @@ inline constexpr std::uint64_t kMaxAttachment = 2048ull * 1024 * 1024;  // an ho
 
 // ---- connections
 inline constexpr Duration kHandshakeTimeout = seconds(10);
-inline constexpr Duration kPingInterval = seconds(25);  // below the usual NAT timeout of 30 s
-inline constexpr Duration kIdleTimeout = seconds(90);  // three pings missed
+inline constexpr Duration kPingInterval = seconds(25);  // at first: below any NAT's 30 s
+inline constexpr Duration kPingMost = seconds(270);  // below the 5 min of most; grown into
+inline constexpr Duration kPingMemory = hours(24);  // of a silence that a connection died of
+inline constexpr Duration kIdleTimeout = minutes(10);  // two of the rarest pings missed
 inline constexpr Duration kRequestTimeout = seconds(15);  // then the connection counts as dead
 inline constexpr Duration kCloseGrace = seconds(5);  // for the last octets to leave
 inline constexpr std::size_t kSendQueueBytes = 4 * 1024 * 1024;  // then a slow reader is cut

@@ -20,11 +20,12 @@ void Connection::pump(Turn& turn) {
 void Connection::on_connected(Turn& turn) {
   if (phase_ == Phase::kGivenUp) return;
   phase_ = Phase::kOpen;
-  next_ping_ = turn.env.now + patience();
+  quiet_since_ = turn.env.now;
 }
 
 void Connection::on_attached(Turn& turn) {
   phase_ = Phase::kAttached;
+  keepalive_.begin(backoff_.tries() <= 1, turn.env.now);
   backoff_.reset();
   told_online_ = true;
   turn.notify(ConnectionChanged{true, {}});
@@ -52,7 +53,7 @@ void Connection::ask(Request request, Bytes body, Turn& turn) {
   const std::uint64_t id = next_id_++;
   request.deadline = turn.env.now + limits::kRequestTimeout;
   turn.after.emplace_back(SendFrame{{request.kind, id, std::move(body)}, line_});
-  if (line_ == Line::kNameless) next_ping_ = turn.env.now + patience();
+  if (line_ == Line::kNameless) quiet_since_ = turn.env.now;
   requests_.emplace(id, std::move(request));
 }
 
@@ -66,6 +67,7 @@ std::optional<Request> Connection::answered(std::uint64_t id) {
   Request request = std::move(found->second);
   requests_.erase(found);
   if (line_ == Line::kNameless) backoff_.reset();
+  if (request.kind == proto::Kind::kPing) keepalive_.answered();
   return request;
 }
 
@@ -85,23 +87,24 @@ void Connection::give_up(std::string reason, Turn& turn) {
 bool Connection::on_tick(Turn& turn) {
   if (!open()) return false;
   if (!requests_.empty() && requests_.begin()->second.deadline <= turn.env.now) {
+    if (requests_.begin()->second.kind == proto::Kind::kPing) keepalive_.unanswered();
     drop("the server did not answer in time", turn);
     return false;
   }
-  if (next_ping_ > turn.env.now) return false;
+  if (next_ping() > turn.env.now) return false;
   if (line_ == Line::kNameless && requests_.empty()) {
     want(false);
     drop({}, turn);
     return false;
   }
   if (!attached()) return false;
-  next_ping_ = turn.env.now + limits::kPingInterval;
+  quiet_since_ = turn.env.now;
   return true;
 }
 
 void Connection::on_clock_set_back(Instant now) {
   next_try_ = std::min(next_try_, now + limits::kBackoffMax);
-  next_ping_ = std::min(next_ping_, now + patience());
+  quiet_since_ = std::min(quiet_since_, now);
   for (auto& [id, request] : requests_) {
     request.deadline = std::min(request.deadline, now + limits::kRequestTimeout);
   }
@@ -111,12 +114,12 @@ Instant Connection::deadline() const {
   if (phase_ == Phase::kOffline) return wanted_ ? next_try_ : kNever;
   if (!open()) return kNever;
   const bool idles = line_ == Line::kNameless && requests_.empty();
-  const Instant ping = attached() || idles ? next_ping_ : kNever;
+  const Instant ping = attached() || idles ? next_ping() : kNever;
   return requests_.empty() ? ping : std::min(ping, requests_.begin()->second.deadline);
 }
 
 Duration Connection::patience() const {
-  return line_ == Line::kOwn ? limits::kPingInterval : limits::kNamelessIdle;
+  return line_ == Line::kOwn ? keepalive_.interval() : limits::kNamelessIdle;
 }
 
 bool Connection::busy() const {

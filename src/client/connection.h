@@ -9,6 +9,7 @@
 #include <map>
 
 #include "base/backoff.h"
+#include "client/keepalive.h"
 #include "client/turn.h"
 #include "proto/frame.h"
 
@@ -37,6 +38,8 @@ class Connection {
   void on_connected(Turn& turn);
   void on_attached(Turn& turn);
   void on_disconnected(Turn& turn);
+  // The server said something: it is there, and need not be asked for a while.
+  void on_heard(Instant now) { quiet_since_ = now; }
 
   // Sends a request. Only while open().
   void ask(Request request, Bytes body, Turn& turn);
@@ -61,6 +64,7 @@ class Connection {
 
  private:
   Duration patience() const;  // with a line on which nothing is said
+  Instant next_ping() const { return quiet_since_ + patience(); }  // of the nameless one: its end
 
   enum class Phase : std::uint8_t { kOffline, kConnecting, kOpen, kAttached, kClosing, kGivenUp };
 
@@ -73,7 +77,8 @@ class Connection {
   Instant next_try_;
   std::uint64_t reconnects_ = 0;
   Duration retry_after_;
-  Instant next_ping_;  // of the nameless one: its end
+  Keepalive keepalive_;
+  Instant quiet_since_;
   std::uint64_t next_id_ = 1;
   std::map<std::uint64_t, Request> requests_;  // ids and deadlines grow together
 };

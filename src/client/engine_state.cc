@@ -204,6 +204,7 @@ void Engine::State::attach(Turn& turn) {
 }
 
 void Engine::State::route(proto::Frame& frame, Turn& turn) {
+  connection.on_heard(turn.env.now);
   switch (frame.kind) {
     case Kind::kOk:
     case Kind::kError: {

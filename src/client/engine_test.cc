@@ -199,6 +199,30 @@ TEST_F(Conversation, ADeadConnectionIsNoticed) {
   EXPECT_EQ(changes[1].reason, "the server did not answer in time");
 }
 
+TEST_F(Conversation, ASilentConnectionAsksRarelyAndLessRarelyAfterOneDiedOfIt) {
+  alice.reachable = false;
+  alice.disconnect();
+  std::vector<Instant> pings;
+  int forgotten = 0;
+  Duration memory = hours(1);  // of what lies between
+  world.swallow = [&](const Frame& frame) {
+    if (frame.kind != Kind::kPing) return false;
+    const bool lost = !pings.empty() && world.now - pings.back() > memory;
+    pings.push_back(world.now);
+    forgotten += lost;
+    return lost;
+  };
+  world.pass(hours(1));
+  ASSERT_GT(pings.size(), 10u);
+  EXPECT_LT(pings.size(), 20u);
+  EXPECT_EQ(pings.back() - pings[pings.size() - 2], limits::kPingMost);
+  memory = seconds(100);
+  world.pass(hours(1));
+  EXPECT_EQ(forgotten, 2);  // 270 s; below 180 s, 127 s
+  EXPECT_LT(pings.back() - pings[pings.size() - 2], memory);
+  EXPECT_GT(pings.back() - pings[pings.size() - 2], Duration{memory.ms * 2 / 3});
+}
+
 TEST_F(Conversation, PrekeysAreToppedUpAndTheSignedOneRotated) {
   auto& account = world.account(kBob);
   account.one_time_prekeys.resize(5);

@@ -3,8 +3,8 @@
 //
 // Of an attached device that has everything, all that the store does not know is its Attachment. An
 // account of which nothing else would be lost is therefore forgotten like one that is offline, and
-// this is kept: about a hundred octets. Pings of sleeping phones, of which the session lets one in
-// four through, are answered from here; everything else loads the account again.
+// this is kept: about a hundred octets. Pings of sleeping phones, of which the session lets one
+// through from time to time, are answered from here; everything else loads the account again.
 //
 // Bounded by the number of registered devices.
 #pragma once

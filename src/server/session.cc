@@ -12,9 +12,9 @@ using proto::Kind;
 
 constexpr std::uint8_t kCodesPerConnection = 10;
 
-// Pings in a row that are answered without asking the account. It counts pushes, so that the one
-// after them notices a push that was lost with none to follow, or an attachment that is gone.
-constexpr std::uint8_t kPingsAnswered = 3;
+// Pings are answered without asking the account for so long. It counts pushes, so that the one
+// after that notices a push that was lost with none to follow, or an attachment that is gone.
+constexpr std::uint16_t kPingsAnswered = 90;  // seconds
 
 constexpr Error kMalformed{Code::kInvalid, "the request is malformed: update the client"};
 constexpr Error kNotAttached{Code::kUnauthenticated, "attach a registered device first"};
@@ -113,8 +113,8 @@ void Session::on_frame(proto::Frame frame, ByteView pepper, Instant now, Effects
     case Kind::kChangeGroup: return to_addressee(Verb::kGroupChange, frame, out);
     case Kind::kFetchGroup: return to_addressee(Verb::kGroupFetch, frame, out);
     case Kind::kSubmitGroup: return to_addressee(Verb::kGroupSubmit, frame, out);
-    case Kind::kAck: return cursor(Verb::kAck, frame, out);
-    case Kind::kPing: return cursor(Verb::kPing, frame, out);
+    case Kind::kAck: return cursor(Verb::kAck, frame, now, out);
+    case Kind::kPing: return cursor(Verb::kPing, frame, now, out);
     default: break;
   }
   refuse_frame(frame, {Code::kUnsupported, "this server does not know the request"}, out);
@@ -192,18 +192,19 @@ void Session::nameless(Verb verb, proto::Frame& frame, Instant now, Effects& out
   out.push_back(Post{std::move(m)});
 }
 
-void Session::cursor(Verb verb, proto::Frame& frame, Effects& out) {
+void Session::cursor(Verb verb, proto::Frame& frame, Instant now, Effects& out) {
   const auto body = decode<proto::Ack>(frame.body);  // Ping has the same field
   if (!body) return refuse_frame(frame, kMalformed, out);
   const auto acknowledged = static_cast<std::uint32_t>(body->up_to.value);
   const bool news = acknowledged != acknowledged_;
-  if (verb == Verb::kPing && !news && pings_answered_ < kPingsAnswered) {
-    ++pings_answered_;
+  const auto second = static_cast<std::uint16_t>(now.ms / 1000);
+  const auto since = static_cast<std::uint16_t>(second - account_asked_);
+  if (verb == Verb::kPing && !news && since < kPingsAnswered) {
     Bytes octets;
     proto::put_frame(octets, proto::ok_frame(frame.id));
     return out.push_back(Transmit{share(std::move(octets))});
   }
-  pings_answered_ = 0;
+  account_asked_ = second;
   acknowledged_ = acknowledged;
   frame.body.clear();
   Message m = request(verb, frame);

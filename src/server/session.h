@@ -38,7 +38,7 @@ class Session {
   void to_addressee(Verb verb, proto::Frame& frame, Effects& out);
   // Of somebody who shows the addressee's access key, and no name.
   void nameless(Verb verb, proto::Frame& frame, Instant now, Effects& out);
-  void cursor(Verb verb, proto::Frame& frame, Effects& out);
+  void cursor(Verb verb, proto::Frame& frame, Instant now, Effects& out);
   void refuse_frame(const proto::Frame& frame, Error error, Effects& out) const;
   void end(Error error, Effects& out) const;
 
@@ -47,7 +47,7 @@ class Session {
   UserId user_;
   DeviceId device_;
   std::uint8_t codes_requested_ = 0;
-  std::uint8_t pings_answered_ = 0;  // since the account was asked
+  std::uint16_t account_asked_ = 0;  // by a ping or acknowledgement: seconds of the clock, low bits
   std::uint16_t nameless_ = 0;  // requests within the minute; an upgrade forgets them
   std::uint32_t nameless_minute_ = 0;  // of the clock
   // As the account was told, its low bits: enough to see that there is news. An upgrade forgets it.

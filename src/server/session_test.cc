@@ -27,9 +27,10 @@ class SessionTest : public testing::Test {
   }
 
   // Whether the account is asked.
-  bool asks(std::uint64_t up_to) {
+  bool asks(std::uint64_t up_to, Duration at) {
     Effects out;
-    session_.on_frame(proto::make_frame(proto::Kind::kPing, 9, proto::Ping{{up_to}}), {}, {}, out);
+    session_.on_frame(proto::make_frame(proto::Kind::kPing, 9, proto::Ping{{up_to}}), {},
+                      Instant{1'800'000'000'000} + at, out);
     return std::holds_alternative<Post>(out.at(0));
   }
 
@@ -54,12 +55,16 @@ TEST_F(SessionTest, EndsWhenAPushThatLeftBeforeAnAnswerIsMissing) {
 }
 
 TEST_F(SessionTest, AsksTheAccountWhenAPingAcknowledgesNewsAndFromTimeToTime) {
-  EXPECT_TRUE(asks(1));
-  for (int i = 0; i < 3; ++i) EXPECT_FALSE(asks(1)) << i;
-  EXPECT_TRUE(asks(1));
-  EXPECT_FALSE(asks(1));
-  EXPECT_TRUE(asks(2));
-  EXPECT_FALSE(asks(2));
+  EXPECT_TRUE(asks(1, {}));
+  for (const int second : {25, 50, 75}) EXPECT_FALSE(asks(1, seconds(second))) << second;
+  EXPECT_TRUE(asks(1, seconds(100)));
+  EXPECT_FALSE(asks(1, seconds(125)));
+  EXPECT_TRUE(asks(2, seconds(126)));
+  EXPECT_FALSE(asks(2, seconds(150)));
+}
+
+TEST_F(SessionTest, AsksTheAccountEachTimeWhenPingsAreRare) {
+  for (int n = 0; n < 5; ++n) EXPECT_TRUE(asks(1, limits::kPingMost * n)) << n;
 }
 
 }  // namespace
