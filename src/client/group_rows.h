@@ -56,6 +56,7 @@ struct GroupRow {
   // The first items that wait may have been taken already, for this version; 0: none.
   std::uint64_t tried_version = 0;
   std::uint64_t tried = 0;
+  bool out = false;  // this account is not in it any more, whatever the last known state says
   static void fields(auto& m, auto& field) {
     field(1, m.info_key);
     field(2, m.own_key, 4096);
@@ -68,6 +69,7 @@ struct GroupRow {
     field(9, m.waits);
     field(10, m.tried_version);
     field(11, m.tried);
+    field(12, m.out);
   }
 };
 

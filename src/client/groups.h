@@ -136,7 +136,9 @@ class Groups {
   static bool unheard(const Group& group);
   Result<Group*> open_to_send(GroupId id);
   bool may_be_member(const Group& group, const std::string& phone) const;
-  bool in(const Group& group) const { return group.state.member(self()) != nullptr; }
+  bool in(const Group& group) const {
+    return !group.row.out && group.state.member(self()) != nullptr;
+  }
   std::uint64_t take_order(Turn& turn);
   void wake_all();
   bool serve(GroupId id, Group& group, Turn& turn);

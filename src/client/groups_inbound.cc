@@ -76,6 +76,7 @@ void Groups::on_key(UserId from, DeviceId device, const GroupKey& key, Turn& tur
     group.row.info_key = key.info_key;
     group.row.vouched_version = key.version;
     group.row.vouched = key.digest;
+    group.row.out = false;
     group.not_before = {};
     group.outdated = group.asked;
     group.candidate = {};
@@ -101,7 +102,6 @@ void Groups::on_change(const proto::Envelope& envelope, Turn& turn) {
     const bool repeated = transition->version < group.state.version ||
                           proto::cause_of(change->body) == group.state.cause;
     if (!repeated) {
-      if (!in(group)) return;  // by what was guessed when they left
       return refuse(id, "the server replaced a change of the group by another one", turn);
     }
     if (transition->version <= group.row.in_order) return;
@@ -138,8 +138,7 @@ void Groups::on_history(GroupId id, const proto::GroupHistory& history, Turn& tu
     group.candidate = {};
     group.stale = false;
     group.not_before = turn.env.now + limits::kBackoffMax;
-    // Who left, and missed the answer, has guessed how the group went on.
-    if (group.state.version == 0 || in(group)) refuse(id, std::move(text), turn);
+    refuse(id, std::move(text), turn);
   };
   const auto check = [&] {
     if (next.version != group.row.vouched_version || member) return true;
@@ -195,6 +194,7 @@ bool Groups::founded(const Group& group, const proto::GroupState& first) const {
 void Groups::adopt(GroupId id, Group& group, proto::GroupState next, UserId actor, Turn& turn) {
   const proto::GroupState before = std::exchange(group.state, std::move(next));
   turn.put(Space::kChat, row_key('S', id), encode(group.state));
+  if (std::exchange(group.row.out, false)) store(id, group, turn);
   note_rules(group.state, group.rules);
   if (group.rules.rules.back().version > before.version) {
     turn.put(Space::kChat, row_key('P', id), encode(group.rules));
@@ -242,16 +242,22 @@ bool Groups::unheard(const Group& group) {
          !group.row.waits;
 }
 
-// The server says that this account is not in it, or not any more. Another invitation may come.
+// The server says that this account is not in it, or not any more: it has left and missed the
+// answer, or was removed and missed what came before. If it is in again, what is known of the group
+// is where its history goes on.
 void Groups::give_up(GroupId id, Group& group, Turn& turn) {
-  for (const auto& [order, intent] : group.changes) {
-    const bool own =
-        intent.change.kind == proto::GroupChange::Kind::kLeave || intent.change.user == self();
-    if (!own || !in(group)) continue;  // else this account has left, and missed the answer
-    proto::GroupState left = group.state;
-    ++left.version;
-    std::erase_if(left.members, [&](const auto& member) { return member.user == self(); });
-    adopt(id, group, std::move(left), self(), turn);
+  const bool was_in = in(group);
+  const bool left = std::ranges::any_of(group.changes, [&](const auto& entry) {
+    const proto::GroupChange& change = entry.second.change;
+    return change.kind == proto::GroupChange::Kind::kLeave || change.user == self();
+  });
+  if (was_in) {
+    group.row.out = true;
+    group.row.own_key.clear();
+    group.own = {};
+    group.told.clear();
+    store_told(id, group, turn);
+    turn.notify(GroupChanged{view(id, group), left ? self() : UserId{}});
   }
   group.row.vouched_version = 0;
   constexpr char kNotIn[] = "you are not in this group any more";

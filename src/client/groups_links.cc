@@ -243,6 +243,7 @@ Result<GroupId> Groups::join(std::string_view text, Turn& turn) {
   group.row.vouched = link->digest;
   group.row.join_secret = link->secret;
   group.row.waits = false;
+  group.row.out = false;
   group.candidate = {};
   group.vouched = false;
   group.not_before = {};

@@ -56,6 +56,9 @@ class NeverLost {
   void came_or_went(std::uint32_t person, std::uint32_t group);
   // What waits for the person is gone: past its retention, or meant for an earlier device.
   void replaced(std::uint32_t person);
+  // Members of a group ask for what they miss, by when it may have disappeared where it was
+  // written.
+  void asked_for() { asked_for_ = true; }
   bool forgiven(const TextId& id) const;
   bool complete() const;
   void check_at_end(Verdict& verdict) const;
@@ -69,7 +72,8 @@ class NeverLost {
     std::uint64_t orphaned_by = 0;
   };
   bool forgiven(const TextId& id, const Fate& fate) const {
-    return fate.forgiven || (injuries_ != 0 && fading_.contains(written(id))) ||
+    const bool repeated = injuries_ != 0 || (asked_for_ && id.group != 0);
+    return fate.forgiven || (repeated && fading_.contains(written(id))) ||
            (fate.orphaned_by != 0 && injuries_ >= fate.orphaned_by);
   }
   template <typename Each>
@@ -78,6 +82,7 @@ class NeverLost {
   std::map<TextId, std::vector<std::uint32_t>> readers_;  // of what is said to groups
   std::set<TextId> fading_;  // as their writers have them
   std::uint64_t injuries_ = 0;
+  bool asked_for_ = false;
 };
 
 template <typename Each>

@@ -27,8 +27,7 @@ void GroupWatch::stores(std::uint32_t person, const ports::Batch& batch) {
 
 void GroupWatch::submitted(const Device& device, const proto::SubmitGroup& batch) {
   for (const proto::GroupMessage& message : batch.messages) {
-    said_[batch.group].push_back(
-        {batch.version, message.id, message.ciphertext, restored_.contains(device)});
+    said_[batch.group].push_back({batch.version, message.id, message.ciphertext, device});
   }
 }
 
@@ -54,7 +53,7 @@ void GroupWatch::check(GroupId group, const States& states, const std::vector<Us
     const auto hoard = hoards_.find({person, group});
     if (hoard == hoards_.end()) continue;
     for (const Said& one : said->second) {
-      if (in(one.version, person) || one.outdated) continue;
+      if (in(one.version, person) || restored_.contains(one.writer)) continue;
       const bool reads = std::ranges::any_of(hoard->second.chains, [&](const auto& chain) {
         return chain.clone().decrypt(one.ciphertext).has_value();
       });

@@ -21,8 +21,8 @@ class GroupWatch {
   // The device that connects with this key sends this to a group; the server may take it or not.
   using Device = ByteArray<32>;
   void submitted(const Device& device, const proto::SubmitGroup& batch);
-  // It was restored from a backup: what it says next may be for a state that is over, and by a
-  // chain that those were told who came since. No server takes that.
+  // It was restored from a backup, and may tell its chain as it was then to who came since; and for
+  // a while says something for a state that is over, which no server takes.
   void restored(const Device& device) { restored_.insert(device); }
   void shown(std::uint32_t person, GroupId group, MessageId id) {
     shown_.insert({person, group, id});
@@ -37,7 +37,7 @@ class GroupWatch {
     std::uint64_t version = 0;
     EnvelopeId id;
     Bytes ciphertext;
-    bool outdated = false;  // its writer may have known no better
+    Device writer{};
   };
   struct Hoard {
     std::set<std::pair<Bytes, std::uint32_t>> known;  // the row, the chain

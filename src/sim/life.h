@@ -66,6 +66,7 @@ struct Life {
   };
   std::function<std::optional<Unsealed>(UserId to, ByteView sealed)> unseal;
   bool damaged = false;  // the server has turned a bit
+  bool asking_damaged = false;  // of a request to repeat something that had no seal
   // A person's device has been registered: what waited for an earlier one is gone.
   std::function<void(DeviceIndex)> took_over;
 };

@@ -124,12 +124,12 @@ void World::forgive_who_came_or_went() {
       was_in = was_in || in;
     }
     came_back_ = came_back_ || !always;
-    // What has no seal and was damaged is not asked for again if the asking was damaged, too.
-    const bool unasked = named_ && life_.damaged;
-    if (always && was_in && !unasked) continue;
+    // What was damaged is not asked for again if the asking was damaged, too.
+    if (always && was_in && !life_.asking_damaged) continue;
     came_or_went_.insert(device->user());
     life_.checkers.never_lost.came_or_went(device->index(), groups_made_);
   }
+  if (groups_ask()) life_.checkers.never_lost.asked_for();
 }
 
 // Who comes back to a group, or has a new phone, gets some of what was said before. And nobody
