@@ -56,12 +56,6 @@ void Device::read_all(const Device& from) {
 }
 
 void Device::read_all(client::ChatId chat) {
-  // Nobody need have been told: a device that failed meanwhile shows what it finds in its store.
-  for (const client::Message& message : history()) {
-    const auto id = text_of(message);
-    const bool read = message.chat == chat && message.direction == client::Direction::kIn;
-    if (id && read) life_.checkers.never_lost.shown(*id);
-  }
   (void)does([&](auto& engine, Env& env, auto& out) { return engine.mark_read(chat, env, out); });
 }
 
