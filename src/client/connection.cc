@@ -25,6 +25,7 @@ void Connection::on_connected(Turn& turn) {
 
 void Connection::on_attached(Turn& turn) {
   phase_ = Phase::kAttached;
+  pinged_ = turn.env.now;
   keepalive_.begin(backoff_.tries() <= 1, turn.env.now);
   backoff_.reset();
   told_online_ = true;
@@ -98,13 +99,14 @@ bool Connection::on_tick(Turn& turn) {
     return false;
   }
   if (!attached()) return false;
-  quiet_since_ = turn.env.now;
+  quiet_since_ = pinged_ = turn.env.now;
   return true;
 }
 
 void Connection::on_clock_set_back(Instant now) {
   next_try_ = std::min(next_try_, now + limits::kBackoffMax);
   quiet_since_ = std::min(quiet_since_, now);
+  pinged_ = std::min(pinged_, now);
   for (auto& [id, request] : requests_) {
     request.deadline = std::min(request.deadline, now + limits::kRequestTimeout);
   }
@@ -120,6 +122,11 @@ Instant Connection::deadline() const {
 
 Duration Connection::patience() const {
   return line_ == Line::kOwn ? keepalive_.interval() : limits::kNamelessIdle;
+}
+
+Instant Connection::next_ping() const {
+  const Instant quiet = quiet_since_ + patience();
+  return attached() && line_ == Line::kOwn ? std::min(quiet, pinged_ + limits::kPingMost) : quiet;
 }
 
 bool Connection::busy() const {

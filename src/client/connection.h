@@ -38,7 +38,9 @@ class Connection {
   void on_connected(Turn& turn);
   void on_attached(Turn& turn);
   void on_disconnected(Turn& turn);
-  // The server said something: it is there, and need not be asked for a while.
+  // The server said something: it is there, and need not be asked for a while. But a ping repeats
+  // the cursor, too, by which the server notices a delivery that was lost: one goes out now and
+  // then however much is heard.
   void on_heard(Instant now) { quiet_since_ = now; }
 
   // Sends a request. Only while open().
@@ -64,7 +66,7 @@ class Connection {
 
  private:
   Duration patience() const;  // with a line on which nothing is said
-  Instant next_ping() const { return quiet_since_ + patience(); }  // of the nameless one: its end
+  Instant next_ping() const;  // of the nameless one: its end
 
   enum class Phase : std::uint8_t { kOffline, kConnecting, kOpen, kAttached, kClosing, kGivenUp };
 
@@ -79,6 +81,7 @@ class Connection {
   Duration retry_after_;
   Keepalive keepalive_;
   Instant quiet_since_;
+  Instant pinged_;  // or attached
   std::uint64_t next_id_ = 1;
   std::map<std::uint64_t, Request> requests_;  // ids and deadlines grow together
 };

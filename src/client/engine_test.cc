@@ -223,6 +223,20 @@ TEST_F(Conversation, ASilentConnectionAsksRarelyAndLessRarelyAfterOneDiedOfIt) {
   EXPECT_GT(pings.back() - pings[pings.size() - 2], Duration{memory.ms * 2 / 3});
 }
 
+// A ping is how a delivery is found out that was lost on its way.
+TEST_F(Conversation, WhoHearsMuchStillPings) {
+  int pings = 0;
+  world.swallow = [&](const Frame& frame) {
+    pings += frame.kind == Kind::kPing;
+    return false;
+  };
+  for (int i = 0; i < 60; ++i) {
+    alice.send(kBob, "again");
+    world.pass(seconds(20));
+  }
+  EXPECT_GE(pings, 6);  // of two devices, in twenty minutes
+}
+
 TEST_F(Conversation, PrekeysAreToppedUpAndTheSignedOneRotated) {
   auto& account = world.account(kBob);
   account.one_time_prekeys.resize(5);
