@@ -83,7 +83,7 @@ void ShownOnce::history(const Viewer& viewer, const std::vector<TextId>& texts,
 
 void SenderOrder::follow(Last& last, const Viewer& viewer, const TextId& id,
                          Verdict& verdict) const {
-  if (id.group != 0 && restored_.contains(id.from)) return;
+  if (id.group != 0 && (damaged_ || restored_.contains(id.from))) return;
   std::uint32_t& before = last[{viewer, Viewer{id.from, id.generation}, id.group}];
   if (id.number < before) {
     verdict.broken("sender_order",

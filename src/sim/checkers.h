@@ -117,6 +117,8 @@ class SenderOrder {
   // The person's device was restored from a backup in which texts wait that it has sent since. Who
   // has come to a group meanwhile gets them after newer ones, and has no number to tell it by.
   void restored(std::uint32_t person) { restored_.insert(person); }
+  // Nor what was said to a group, came damaged, and is delivered once more as it was.
+  void damaged() { damaged_ = true; }
 
  private:
   using Chat = std::tuple<Viewer, Viewer, std::uint32_t>;  // reader, writer, group
@@ -124,6 +126,7 @@ class SenderOrder {
   void follow(Last& last, const Viewer& viewer, const TextId& id, Verdict& verdict) const;
   Last last_;
   std::set<std::uint32_t> restored_;
+  bool damaged_ = false;
 };
 
 // sent, delivered, read; never back. A refusal is final.

@@ -166,6 +166,7 @@ bool Node::damage(proto::Frame& frame) {
     octets[life_.luck.below(octets.size())] ^= static_cast<std::uint8_t>(1u << life_.luck.below(8));
     life_.injury("server", "damages", delivery.sequence.value);
     life_.damaged = true;
+    life_.checkers.sender_order.damaged();
     const bool plain = delivery.envelope.type == proto::CiphertextType::kPlain;
     life_.asking_damaged = life_.asking_damaged || plain;
     any = true;
